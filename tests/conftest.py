@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_scoring.testing import KafkaBroker
+
 HOME = Path(__file__).resolve().parents[1]
 JARS = os.environ.get("SPARK_SCORING_JARS", str(HOME / ".cache" / "jars" / "spark"))
 
@@ -35,7 +37,9 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = SparkSession.builder.appName("tests").config("spark.jars", ",".join(sorted(glob.glob(f"{JARS}/*.jar"))))
+    builder = SparkSession.builder.appName("tests").config(
+        "spark.jars", ",".join(sorted(glob.glob(f"{JARS}/*.jar")))
+    )
     builder = builder.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
     for name, value in SETTINGS.items():
         builder = builder.config(name, value)
@@ -51,3 +55,10 @@ def spark(spark_session: SparkSession) -> Iterator[SparkSession]:
     for query in spark_session.streams.active:
         query.stop()
     spark_session.catalog.clearCache()
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[KafkaBroker]:
+    """One broker for the whole suite: a test makes topics of its own and never stops it."""
+    with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as running:
+        yield running

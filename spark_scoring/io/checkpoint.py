@@ -1,0 +1,58 @@
+"""Spark's own checkpoint files, read by these functions alone: the query's id and the offsets of a micro-batch."""
+
+import json
+
+from pyspark.sql import SparkSession
+
+from spark_scoring import errors
+from spark_scoring.io.files import list_names, read_text
+from spark_scoring.spec.plan import Ranges
+
+Bounds = dict[str, dict[int, int]]
+
+
+def query_id(spark: SparkSession, checkpoint: str) -> str | None:
+    """The id of the query that owns the checkpoint; `None` where there is none yet.
+
+    Raises: StateError: the file that holds it is damaged.
+    """
+    text = read_text(spark, f"{checkpoint}/metadata")
+    if text is None:
+        return None
+    try:
+        return str(json.loads(text)["id"])
+    except (ValueError, KeyError, TypeError):
+        raise errors.damaged_checkpoint(f"{checkpoint}/metadata") from None
+
+
+def newest_batch(spark: SparkSession, checkpoint: str) -> int | None:
+    """The greatest batch id that was planned; `None` before the first."""
+    ids = [int(name) for name in list_names(spark, f"{checkpoint}/offsets") if name.isdigit()]
+    return max(ids, default=None)
+
+
+def batch_ranges(spark: SparkSession, checkpoint: str, batch_id: int) -> Ranges:
+    """topic -> partition -> [from, until) of one micro-batch; a partition seen for the first time starts at 0.
+
+    Raises: StateError: a file is missing or damaged.
+    """
+    until = _offsets(spark, f"{checkpoint}/offsets/{batch_id}")
+    start = (
+        _offsets(spark, f"{checkpoint}/offsets/{batch_id - 1}")
+        if batch_id
+        else _offsets(spark, f"{checkpoint}/sources/0/0")
+    )
+    return {
+        topic: {partition: (start.get(topic, {}).get(partition, 0), end) for partition, end in spans.items()}
+        for topic, spans in until.items()
+    }
+
+
+def _offsets(spark: SparkSession, path: str) -> Bounds:
+    # the last line is the only source's; the lines before it are the file's version and Spark's own metadata
+    text = read_text(spark, path)
+    try:
+        given = json.loads((text or "").splitlines()[-1])
+        return {topic: {int(p): int(offset) for p, offset in spans.items()} for topic, spans in given.items()}
+    except (ValueError, IndexError, AttributeError):
+        raise errors.damaged_checkpoint(path) from None

@@ -1,0 +1,86 @@
+"""Where rows and tables come from: any Spark source for rows, a pinned Delta version for tables."""
+
+from dataclasses import dataclass
+
+import pyspark.sql.functions as F
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from spark_scoring import errors
+from spark_scoring.io import delta
+from spark_scoring.io.json import parsed
+from spark_scoring.spec.job import Source, Topic
+from spark_scoring.spec.wide import Column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pin:
+    """A source at one version; `None` where the source keeps no versions."""
+
+    source: Source
+    path: str | None
+    version: int | None
+
+
+def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
+    """The source at its current version.
+
+    Raises: RunError: there is no such table.
+    """
+    if source.format not in ("delta", "table"):
+        return Pin(source=source, path=None, version=None)
+    path = source.location if source.format == "delta" else delta.location_of(spark, source.location)
+    if not delta.is_table(spark, path):
+        raise errors.missing_table(name, where=path, cause="no Delta table there")
+    return Pin(source=source, path=path, version=delta.current_version(spark, path))
+
+
+def at(pinned: Pin, version: int | None) -> Pin:
+    """The same source at another version."""
+    return Pin(source=pinned.source, path=pinned.path, version=version)
+
+
+def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:
+    """The frame of a pinned source. Text formats are read by name and strictly, as declared in `columns`.
+
+    Raises: RunError: the source cannot be read, or that version is gone.
+    """
+    if pinned.path is not None and pinned.version is not None:
+        return delta.read_version(spark, pinned.path, pinned.version)
+    source = pinned.source
+    try:
+        if source.format == "json":
+            return _json(spark, source, columns)
+        if source.format == "csv":
+            return _csv(spark, source, columns)
+        return spark.read.format(source.format).options(**dict(source.options)).load(source.location)
+    except AnalysisException as error:
+        raise errors.missing_table(
+            source.location, where=source.format, cause=error.getCondition() or ""
+        ) from None
+
+
+def schema_of(columns: tuple[Column, ...]) -> T.StructType:
+    """The Spark schema of declared columns, every one nullable."""
+    return T.StructType([T.StructField(c.name, T.DataType.fromDDL(c.type)) for c in columns])
+
+
+def _json(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> DataFrame:
+    options = dict(source.options)
+    topic = Topic(topic=source.location, time_unit=options.pop("time_unit", None))
+    lines = spark.read.format("text").options(**options).load(source.location)
+    value = F.encode("value", "utf-8")
+    return lines.select(parsed(value, schema_of(columns), topic).alias("row")).select("row.*")
+
+
+def _csv(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> DataFrame:
+    frame = spark.read.options(header="true", **dict(source.options)).csv(source.location)
+    there = {name.lower(): name for name in frame.columns}
+    texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns if c.name.lower() in there}
+    values = {c.name: texts[c.name].try_cast(c.type) for c in columns if c.name in texts}
+    bad = F.array_compact(
+        F.array(*[F.when(texts[n].isNotNull() & values[n].isNull(), F.lit(n)) for n in values])
+    )
+    kept = [value.alias(name) for name, value in values.items()]
+    return frame.select(*kept, F.lit(None).cast("string").alias("__parse"), bad.alias("__bad"))

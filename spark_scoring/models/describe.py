@@ -1,0 +1,112 @@
+"""What a fitted scikit-learn model says about itself, read once when it is packaged."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from spark_scoring.errors import unsupported_model
+from spark_scoring.models.contract import Task, Tolerance
+
+TREES = frozenset({
+    "DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor",
+    "ExtraTreesClassifier", "ExtraTreesRegressor", "GradientBoostingClassifier", "GradientBoostingRegressor",
+    "HistGradientBoostingClassifier", "HistGradientBoostingRegressor", "RandomForestClassifier",
+    "RandomForestRegressor",
+})  # fmt: skip
+
+
+def inputs_of(model: Any) -> tuple[str, ...]:
+    """The columns that the model reads, in the order it learned them.
+
+    Columns that a leading ColumnTransformer drops are not among them.
+
+    Raises: ConfigError if the model was fitted without column names.
+    """
+    first = _first(model)
+    names = getattr(first, "feature_names_in_", getattr(model, "feature_names_in_", None))
+    if names is None:
+        raise unsupported_model(
+            _kind(model),
+            why="it knows no column names",
+            do="Fit it on a DataFrame, as spark_scoring.to_pandas gives it",
+        )
+    used = (
+        {name for columns in _taken(first) for name in _named(columns, names)}
+        if _taken(first)
+        else set(names)
+    )
+    return tuple(str(name) for name in names if name in used)
+
+
+def classes_of(model: Any) -> tuple[str, ...]:
+    """The classes as text, in the order of the model's probabilities; none for a regression.
+
+    Raises: ConfigError for a classifier without probabilities, with one class or with several outputs.
+    """
+    classes = getattr(model, "classes_", None)
+    if classes is None:
+        return ()
+    if not hasattr(model, "predict_proba"):
+        raise unsupported_model(
+            _kind(model),
+            why="it gives classes and no probabilities",
+            do="Wrap it in sklearn.calibration.CalibratedClassifierCV",
+        )
+    if isinstance(classes, list) or np.ndim(classes) != 1:
+        raise unsupported_model(_kind(model), why="it has several outputs", do="Package one model per output")
+    if len(classes) < 2:
+        raise unsupported_model(
+            _kind(model), why="it knows one class only", do="Fit it on rows of two classes or more"
+        )
+    return tuple(str(value) for value in np.asarray(classes).tolist())
+
+
+def task_of(classes: tuple[str, ...]) -> Task:
+    return "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+
+
+def tolerance_of(model: Any) -> Tolerance:
+    """2 units in the last place for trees, which add numbers in one order; else 1e-9 of the score."""
+    return Tolerance(ulps=2) if type(_last(model)).__name__ in TREES else Tolerance(relative=1e-9)
+
+
+def _kind(model: Any) -> str:
+    return type(_last(model)).__name__
+
+
+def _first(model: Any) -> Any:
+    return _first(model.steps[0][1]) if hasattr(model, "steps") else model
+
+
+def _last(model: Any) -> Any:
+    return _last(model.steps[-1][1]) if hasattr(model, "steps") else model
+
+
+def _taken(first: Any) -> list[Any]:
+    if type(first).__name__ != "ColumnTransformer":
+        return []
+    return [columns for _, transformer, columns in first.transformers_ if transformer != "drop"]
+
+
+def _named(columns: Any, names: Iterable[str]) -> list[str]:
+    """The column names behind a selection: a name, names, positions, a slice or a mask."""
+    if isinstance(columns, str):
+        return [columns]
+    if isinstance(columns, slice):
+        return (
+            list(names)[columns]
+            if not isinstance(columns.start or columns.stop, str)
+            else _between(columns, names)
+        )
+    picked = np.atleast_1d(np.asarray(columns))
+    if picked.dtype.kind in "biu":
+        return list(np.asarray(list(names), dtype=object)[picked])
+    return [str(name) for name in picked]
+
+
+def _between(columns: slice, names: Iterable[str]) -> list[str]:
+    known = list(names)
+    start = known.index(columns.start) if columns.start is not None else 0
+    stop = known.index(columns.stop) + 1 if columns.stop is not None else len(known)
+    return known[start:stop]

@@ -1,0 +1,113 @@
+"""Arrow to pandas, the one way there is: in training, in packaging, in every worker.
+
+Values stay what they are. A bigint beside nulls is a float64 only where every value survives that, otherwise
+pandas' nullable Int64; text, decimals and dates are Python objects with None for null; timestamps keep their
+microseconds and are UTC. For floats null and NaN become one and the same, NaN: models that read frames know
+no other missing number. The dtype of a whole-number or boolean column follows the rows at hand (with or
+without nulls), the values do not.
+"""
+
+import re
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from spark_scoring.models.contract import Feature
+
+EXACT = 2**53  # every whole number up to here has a float64 of its own
+_ARROW = {
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "tinyint": pa.int8(),
+    "smallint": pa.int16(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "binary": pa.binary(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
+}
+Values: TypeAlias = npt.NDArray[np.generic] | pd.Series | pd.arrays.IntegerArray
+_DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
+
+
+def to_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
+    """The table as a DataFrame with the same columns, values unchanged.
+
+    >>> to_pandas(pa.table({"n": [2**53 + 1, None], "day": ["mon", None]}))
+                      n   day
+    0  9007199254740993   mon
+    1              <NA>  None
+    """
+    columns = {name: _values(_whole(table.column(name))) for name in table.schema.names}
+    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows), copy=False)
+
+
+def to_arrow(frame: pd.DataFrame, features: tuple[Feature, ...]) -> pa.RecordBatch:
+    """The named columns of a DataFrame, in Arrow, with the types given; NaN in a column is null.
+
+    Raises:
+        pa.ArrowInvalid, pa.ArrowTypeError: a value does not fit the type.
+    """
+    arrays = [_array(frame[feature.name], arrow_type(feature.type)) for feature in features]
+    return pa.RecordBatch.from_arrays(arrays, names=[feature.name for feature in features])
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type that Spark sends for a type of its own; KeyError for a nested one."""
+    if found := _DECIMAL.fullmatch(name):
+        return pa.decimal128(int(found[1]), int(found[2]))
+    return _ARROW[name]
+
+
+def spark_type(arrow: pa.DataType) -> str | None:
+    """Spark's name for an Arrow type; None where no feature can have it."""
+    if pa.types.is_decimal(arrow):
+        return f"decimal({arrow.precision},{arrow.scale})"
+    if pa.types.is_timestamp(arrow):
+        return "timestamp" if arrow.tz else "timestamp_ntz"
+    if pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow):
+        return "string"
+    if pa.types.is_dictionary(arrow):
+        return spark_type(arrow.value_type)
+    return next((name for name, known in _ARROW.items() if known == arrow), None)
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+
+
+def _values(array: pa.Array) -> Values:
+    if pa.types.is_integer(array.type):
+        return _integers(array.cast(pa.int64()))
+    if pa.types.is_timestamp(array.type) and array.type.tz:
+        array = array.cast(pa.timestamp(array.type.unit, tz="UTC"))
+    values: pd.Series = array.to_pandas(date_as_object=True, timestamp_as_object=False)
+    return values
+
+
+def _integers(array: pa.Array) -> Values:
+    missing: npt.NDArray[np.bool_] = array.is_null().to_numpy(zero_copy_only=False)
+    values: npt.NDArray[np.int64] = array.fill_null(0).to_numpy(zero_copy_only=False)
+    if not missing.any():
+        return values
+    if values.min() >= -EXACT and values.max() <= EXACT:
+        return np.where(missing, np.nan, values)
+    return pd.arrays.IntegerArray(values, missing)
+
+
+def _array(series: pd.Series, wanted: pa.DataType) -> pa.Array:
+    array = _whole(pa.array(series, from_pandas=True))
+    if array.null_count == len(array):
+        return pa.nulls(len(array), wanted)
+    if pa.types.is_decimal(wanted):
+        return pa.array(series, type=wanted, from_pandas=True)
+    if pa.types.is_timestamp(wanted) and wanted.tz and not array.type.tz:
+        return array.cast(pa.timestamp("us")).cast(pa.timestamp("us", tz="UTC"))
+    return array.cast(wanted)

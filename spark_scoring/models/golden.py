@@ -1,0 +1,59 @@
+"""The golden sample: wide rows and the scores they had when the model was packaged."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_scoring.errors import golden_differs
+from spark_scoring.models.contract import Tolerance
+from spark_scoring.models.package import Package
+from spark_scoring.models.udf import SCORES, ScoredModel, score_rows
+
+ROW = "__row"
+
+
+def check_golden(spark: SparkSession, package: Package) -> None:
+    """Score the golden sample with the production function, in the workers that will score.
+
+    Raises: RunError with the number of differences and the greatest one; never a value.
+    """
+    golden = pq.read_table(package.golden)
+    features = golden.select([feature.name for feature in package.features])
+    rows = spark.createDataFrame(features.append_column(ROW, pa.array(range(len(golden)), pa.int64())))
+    scored = score_rows(rows, [ScoredModel(role="golden", package=package)])
+    entry = F.col(SCORES)[0]
+    found = (
+        scored.select(ROW, entry["score"].alias("score"), entry["label"].alias("label"))
+        .toArrow()
+        .sort_by(ROW)
+    )
+    compare_golden(package, golden=golden, found=found)
+
+
+def compare_golden(package: Package, *, golden: pa.Table, found: pa.Table) -> None:
+    """Compare `score` and `label` of two tables in the same order of rows.
+
+    Raises: RunError if a score lies beyond the package's tolerance or a label is another.
+    """
+    was = golden["score"].to_numpy()
+    now = found["score"].cast(pa.float64()).to_numpy()
+    beyond = ~within(now, was, tolerance=package.tolerance)
+    flipped = sum(
+        a != b for a, b in zip(golden["label"].to_pylist(), found["label"].to_pylist(), strict=True)
+    )
+    if beyond.any() or flipped:
+        greatest = np.nanmax(np.abs(now - was)) if np.isfinite(now).any() else np.nan
+        raise golden_differs(
+            package.uri, rows=len(was), scores=int(beyond.sum()), labels=flipped, greatest=f"{greatest:.3g}"
+        )
+
+
+def within(
+    now: npt.NDArray[np.float64], was: npt.NDArray[np.float64], *, tolerance: Tolerance
+) -> npt.NDArray[np.bool_]:
+    """Where two scores are as near as the tolerance asks; a missing one never is."""
+    allowed = tolerance.ulps * np.spacing(np.abs(was)) + tolerance.relative * np.abs(was)
+    return np.isfinite(now) & (np.abs(now - was) <= allowed)

@@ -1,0 +1,31 @@
+"""A fitted estimator from where users keep it: a joblib or pickle file, or a model that MLflow has logged."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from spark_scoring import errors
+
+SUFFIXES = (".joblib", ".pkl", ".pickle")
+
+
+def estimator(source: str, *, registry: str) -> Any:
+    """The fitted scikit-learn estimator at a path or MLflow URI. Unpickling runs the code in the file.
+
+    Raises: ConfigError: no such file, or a format that is not known. RunError: it cannot be read.
+    """
+    if ":/" in source:
+        from spark_scoring.models.flavor import native
+
+        return native(source, registry=registry)
+    path = Path(source)
+    if path.suffix not in SUFFIXES:
+        raise errors.unknown_format(source, allowed=SUFFIXES)
+    if not path.is_file():
+        raise errors.missing_file(source)
+    try:
+        return joblib.load(path)
+    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, ValueError) as error:
+        raise errors.unreadable_model(source, reason=f"{type(error).__name__}: {error}") from None

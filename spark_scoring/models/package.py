@@ -1,0 +1,126 @@
+"""A package: an MLflow model folder with its wide table, contract, golden sample and baseline."""
+
+import hashlib
+import importlib.metadata
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from spark_scoring.errors import not_a_package
+from spark_scoring.models.contract import FORMAT, Feature, ModelSpec, Task, Tolerance
+from spark_scoring.spec.wide import WideTable
+
+SPEC, WIDE, GOLDEN, BASELINE = "package.json", "wide.yaml", "golden.parquet", "baseline.json"
+# MLflow's own book-keeping: rewritten at registration and download, and read by nothing that scores.
+BOOKKEEPING = frozenset({
+    "MLmodel", "registered_model_meta", "conda.yaml", "python_env.yaml", "requirements.txt",
+    "environment_variables.txt",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Package:
+    """One version of a model, in a local folder, with all that scoring and checking it needs."""
+
+    name: str
+    version: str
+    digest: str
+    uri: str
+    path: Path
+    wide: WideTable
+    spec: ModelSpec
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """The columns of the wide table that the model reads, in the model's order."""
+        return self.spec.features
+
+    @property
+    def task(self) -> Task:
+        return self.spec.task
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.spec.classes
+
+    @property
+    def runtime(self) -> str:
+        return self.spec.runtime
+
+    @property
+    def tolerance(self) -> Tolerance:
+        return self.spec.tolerance
+
+    @property
+    def libraries(self) -> tuple[tuple[str, str], ...]:
+        """Names and versions of the libraries that the golden sample was scored with."""
+        return self.spec.libraries
+
+    @property
+    def golden(self) -> Path:
+        """Parquet: the features of a sample of wide rows, with their `score` and `label`."""
+        return self.path / GOLDEN
+
+    @property
+    def baseline(self) -> Path:
+        """JSON: counts, nulls, mean, deviation, quantiles and commonest values of features and scores."""
+        return self.path / BASELINE
+
+
+def read_package(path: Path, *, uri: str, name: str | None = None, version: str | None = None) -> Package:
+    """The package in a folder; without a registered name and version the digest stands in for both.
+
+    Raises: ConfigError if the folder holds something else.
+    """
+    if missing := [part for part in (SPEC, WIDE, GOLDEN) if not (path / part).is_file()]:
+        raise not_a_package(uri, missing=missing)
+    try:
+        spec = ModelSpec.load(path / SPEC)
+    except (KeyError, TypeError, ValueError):
+        raise not_a_package(uri, missing=[f"a {SPEC} of format {FORMAT}"]) from None
+    wide = WideTable.load(path / WIDE)
+    digest = digest_of(path)
+    return Package(
+        name=name or wide.name,
+        version=version or digest[:12],
+        digest=digest,
+        uri=uri,
+        path=path,
+        wide=wide,
+        spec=spec,
+    )
+
+
+def digest_of(path: Path) -> str:
+    """sha256 over the sorted (path, sha256) pairs of all files but MLflow's book-keeping.
+
+    What is left out cannot reach a score: scoring reads `package.json` and the file it names, no `MLmodel`.
+    """
+    whole = hashlib.sha256()
+    files = (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files):
+        if name not in BOOKKEEPING:
+            whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def library_differences(package: Package) -> tuple[str, ...]:
+    """One line for each library whose version here is not the one that the package was made with."""
+    lines = []
+    for name, recorded in package.libraries:
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = "not installed"
+        if installed != recorded:
+            lines.append(f"packaged with {name} {recorded}, here it is {installed}")
+    return tuple(lines)
+
+
+def archive_of(package: Package) -> bytes:
+    """The files that a worker needs to load the model, as one zip."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
+        archive.write(package.path / package.spec.file, package.spec.file)
+    return content.getvalue()

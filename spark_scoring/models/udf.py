@@ -1,0 +1,86 @@
+"""Scores beside the rows: one Arrow UDF for all models of a job."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
+
+from pyspark import Broadcast, SparkContext
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import arrow_udf
+
+from spark_scoring.errors import feature_missing, feature_type, name_taken
+from spark_scoring.models.package import Package, archive_of
+from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
+
+SCORES = "scores"
+KEPT_BROADCASTS = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoredModel:
+    """A package and the role it has in the job: champion, challenger or shadow."""
+
+    role: str
+    package: Package
+
+
+@dataclass(kw_only=True)
+class _Broadcasts:
+    """Model files sent out by one Spark application: once per digest, not once per micro-batch."""
+
+    sent: "OrderedDict[str, Broadcast[bytes]]" = field(default_factory=OrderedDict)
+
+    def get(self, package: Package, context: SparkContext) -> "Broadcast[bytes]":
+        if package.digest not in self.sent:
+            self.sent[package.digest] = context.broadcast(archive_of(package))
+        self.sent.move_to_end(package.digest)
+        while len(self.sent) > KEPT_BROADCASTS:
+            self.sent.popitem(last=False)[1].unpersist()
+        return self.sent[package.digest]
+
+
+_SENT: "WeakKeyDictionary[SparkContext, _Broadcasts]" = WeakKeyDictionary()
+
+
+def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column | None = None) -> DataFrame:
+    """The frame, batch or streaming, with `scores`: one entry per model, in the order given.
+
+    Rows for which `where` is not true are not scored: their entries are null. An entry without a score has a
+    `reason`, `MODEL` or `NOT_FINITE`, and `detail` names the exception's class. No job is run.
+
+    Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
+    """
+    _check(frame, models)
+    context = frame.sparkSession.sparkContext
+    broadcasts = _SENT.setdefault(context, _Broadcasts())
+    shipped = tuple(
+        Shipped(
+            role=model.role,
+            name=model.package.name,
+            version=model.package.version,
+            digest=model.package.digest,
+            spec=model.package.spec,
+            archive=broadcasts.get(model.package, context),
+        )
+        for model in models
+    )
+    names = tuple(dict.fromkeys(f.name.lower() for model in models for f in model.package.features))
+    wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
+    # without this, Spark copies the call into every filter that reads a score, and the model runs again
+    score = arrow_udf(scorer(names, models=shipped), returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
+    return frame.withColumn(SCORES, score(wanted, *(F.col(f"`{name}`") for name in names)))
+
+
+def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:
+    types = {column.name.lower(): column.dataType.simpleString() for column in frame.schema}
+    if SCORES in types:
+        raise name_taken("score_rows", given=SCORES, taken_by="a column of the frame")
+    for package in (model.package for model in models):
+        for feature in package.features:
+            given = types.get(feature.name.lower())
+            if given is None:
+                raise feature_missing(package.uri, name=feature.name, known=frame.columns)
+            if given != feature.type:
+                raise feature_type(package.uri, name=feature.name, given=given, expected=feature.type)

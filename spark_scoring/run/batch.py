@@ -1,0 +1,164 @@
+"""The batch runner: an interval of event time, cut into commits, all of them after one plan."""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pyspark.sql.functions as F
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
+
+from spark_scoring import errors
+from spark_scoring.io import delta, sources
+from spark_scoring.run import output, runs
+from spark_scoring.run.runs import Run, Span
+from spark_scoring.spec.job import Job
+from spark_scoring.spec.plan import Counts, Interval, Plan, iso
+
+log = logging.getLogger(__name__)
+UNDATED = "event_date is null and event_time is null"
+TRIES = 5
+
+Progress = Callable[[Plan], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run wrote: its id, and the plans of its commits with their counts."""
+
+    run_id: str
+    plans: tuple[Plan, ...]
+
+    @property
+    def counts(self) -> Counts:
+        """The counts of all commits together."""
+        each = [plan.counts for plan in self.plans if plan.counts]
+        scored, rejected = sum(c.scored for c in each), sum(c.rejected for c in each)
+        return Counts(rows=sum(c.rows for c in each), scored=scored, rejected=rejected)
+
+
+def score(
+    spark: SparkSession,
+    job: Job,
+    *,
+    span: Span,
+    clock: datetime,
+    allow_empty: bool = False,
+    resume: bool = False,
+    progress: Progress = lambda _: None,
+) -> Result:
+    """Score the rows with event times in the span, one commit per `span.cut`, and those without a time.
+
+    Running it again writes the same rows in the same places. With `resume` the newest unfinished run of the same
+    span goes on after its own plan.
+
+    Raises: ConfigError: the job has no batch rows or output. RunError: a source, table or model is not fit, or an
+    interval that has rows in the output would be emptied.
+    """
+    if job.batch is None or job.output.batch is None:
+        raise errors.missing_part(job.path, part="rows.batch and output.batch", command="score")
+    begun = (
+        runs.resume(spark, job, job.batch, span=span)
+        if resume
+        else runs.begin(spark, job, job.batch, span=span, clock=clock)
+    )
+    runner = _Runner(spark=spark, job=job, run=begun, target=job.output.batch, allow_empty=allow_empty)
+    run = begun
+    for plan in _to_do(job, begun):
+        run = runs.record(spark, job, run, runner.commit(plan))
+        progress(run.done[-1])
+    undated = runner.commit_undated()
+    runs.finish(spark, job, run)
+    return Result(run_id=run.run_id, plans=(*run.done, *([undated] if undated else [])))
+
+
+def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
+    """The span in pieces that begin at whole multiples of `cut` since 1970, UTC."""
+    start = span.start
+    while start < span.end:
+        until = min(span.end, output.EPOCH + ((start - output.EPOCH) // span.cut + 1) * span.cut)
+        yield start, until
+        start = until
+
+
+def _to_do(job: Job, run: Run) -> Iterator[Plan]:
+    done = {plan.commit_id for plan in run.done}
+    for start, end in cuts(run.span):
+        plan = run.plan(f"{job.name}/{iso(start)}..{iso(end)}", (start, end))
+        if plan.commit_id not in done:
+            yield plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Runner:
+    spark: SparkSession
+    job: Job
+    run: Run
+    target: str
+    allow_empty: bool
+
+    def commit(self, plan: Plan) -> Plan:
+        assert isinstance(plan.input, Interval) and plan.input.bounds is not None
+        start, end = plan.input.bounds
+        time = self._time()
+        rows = self._rows().where((time >= F.lit(start)) & (time < F.lit(end)))
+        predicate = _between(start, end)
+        if not self.allow_empty and rows.isEmpty() and self._holds(predicate):
+            raise errors.would_empty(plan.commit_id, target=self.target)
+        return self._write(plan, rows, predicate=predicate, within=(start, end))
+
+    def commit_undated(self) -> Plan | None:
+        """The commit of the rows that have no usable event time; none where there are none and were none."""
+        low, high = self.run.tables.wide.rows.time_range
+        time = self._time()
+        rows = self._rows().where(time.isNull() | (time < F.lit(low)) | (time >= F.lit(high)))
+        if rows.isEmpty() and not self._holds(UNDATED):
+            return None
+        plan = self.run.plan(f"{self.job.name}/undated", None)
+        return self._write(plan, rows, predicate=UNDATED, within=(low, low + output.MICROSECOND))
+
+    def _time(self) -> Column:
+        return F.col(f"`{self.run.tables.wide.rows.time}`")
+
+    def _rows(self) -> DataFrame:
+        frame = sources.read(self.spark, self.run.rows, columns=self.run.tables.wide.rows.columns)
+        return output.from_table(frame)
+
+    def _holds(self, predicate: str) -> bool:
+        if not delta.is_table(self.spark, self.target):
+            return False
+        return not self.spark.read.format("delta").load(self.target).where(predicate).isEmpty()
+
+    def _write(self, plan: Plan, rows: DataFrame, *, predicate: str, within: tuple[datetime, datetime]) -> Plan:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._attempt(plan, rows, predicate=predicate, within=within)
+            except PySparkException as error:
+                if attempt == TRIES or not delta.lost_race(error):
+                    raise
+                log.warning("%s: another writer was faster, trying again", plan.commit_id)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _attempt(
+        self, plan: Plan, rows: DataFrame, *, predicate: str, within: tuple[datetime, datetime]
+    ) -> Plan:
+        tables = self.run.tables.frames(self.spark)
+        frame = output.scored(rows, tables, job=self.job, models=self.run.models, plan=plan, within=within)
+        seen = Observation()
+        good = F.count_if(F.col("outcome") == "scored")
+        frame = frame.observe(seen, F.count(F.lit(1)).alias("rows"), good.alias("scored"))
+        delta.replace_where(
+            frame, self.target, predicate=predicate, metadata=plan.dump(), partition_by=output.PARTITIONS
+        )
+        counted, scored = seen.get["rows"], seen.get["scored"]
+        return replace(plan, counts=Counts(rows=counted, scored=scored, rejected=counted - scored))
+
+
+def _between(start: datetime, end: datetime) -> str:
+    # event_date too: two runs on different dates then never conflict
+    last = (end - timedelta(microseconds=1)).date()
+    return (
+        f"event_date >= date'{start.date()}' and event_date <= date'{last}'"
+        f" and event_time >= timestamp'{iso(start)}' and event_time < timestamp'{iso(end)}'"
+    )

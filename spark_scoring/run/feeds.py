@@ -1,0 +1,112 @@
+"""Feeds: the tables that a stream keeps fresh from their own topics, one append per micro-batch."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyspark.sql.functions as F
+from pyspark.sql import Column, DataFrame, SparkSession
+
+from spark_scoring import errors
+from spark_scoring.io import delta
+from spark_scoring.io.json import parsed
+from spark_scoring.io.sources import schema_of
+from spark_scoring.spec.job import Job, Topic
+from spark_scoring.spec.plan import Ranges
+from spark_scoring.spec.wide import Rows, Table, WideTable
+from spark_scoring.wide.schema import rejection
+
+OWNER = "spark_scoring.feed_owner"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feed:
+    """A table and the topic that it is fed from."""
+
+    table: Table
+    topic: Topic
+    path: str
+
+
+def feeds_of(spark: SparkSession, job: Job, wide: WideTable) -> tuple[Feed, ...]:
+    """The feeds of the tables that the wide table reads."""
+    found = []
+    for place in job.tables:
+        if place.feed is not None and place.name.lower() in {table.name.lower() for table in wide.tables}:
+            path = place.source.location
+            path = path if place.source.format == "delta" else delta.location_of(spark, path)
+            found.append(Feed(table=wide.table(place.name), topic=place.feed, path=path))
+    return tuple(found)
+
+
+def claim(spark: SparkSession, job: Job, feed: Feed) -> None:
+    """Make the job the owner of the fed table: a table is fed by one job alone.
+
+    Raises: RunError: another job feeds it.
+    """
+    owner = delta.properties(spark, feed.path).get(OWNER)
+    if owner is None:
+        delta.set_property(spark, feed.path, OWNER, job.name)
+    elif owner != job.name:
+        raise errors.feed_owned(feed.table.name, owner=owner, job=job.name)
+
+
+def append(
+    records: DataFrame, feed: Feed, *, job: Job, generation: str, batch_id: int, ranges: Ranges
+) -> None:
+    """Append the good records of the feed's topic to its table, the bad ones to `state/feed_rejected`, both once."""
+    span = ranges.get(feed.topic.topic, {})
+    if all(start == until for start, until in span.values()):
+        return
+    about = _metadata(feed, job=job, generation=generation, batch_id=batch_id, span=span)
+    frame = _checked(records, feed).persist()
+    good = frame.where("__rejected is null").select(*[f"`{c.name}`" for c in feed.table.columns])
+    bad = frame.where("__rejected is not null").select(
+        *_rejection(feed, f"{job.name}/{generation}/{batch_id}")
+    )
+    app = f"{job.name}:{generation}:feed:{feed.table.name}"
+    _append_once(good, feed.path, app_id=app, batch_id=batch_id, about=about)
+    if not bad.isEmpty():
+        _append_once(bad, f"{job.state}/feed_rejected", app_id=app, batch_id=batch_id, about=about)
+    frame.unpersist()
+
+
+def _append_once(frame: DataFrame, path: str, *, app_id: str, batch_id: int, about: str) -> None:
+    done = delta.last_transaction(frame.sparkSession, path, app_id)
+    if done is None or done < batch_id:
+        delta.append_once(frame, path, app_id=app_id, txn_version=batch_id, metadata=about, partition_by=())
+
+
+def _checked(records: DataFrame, feed: Feed) -> DataFrame:
+    own = records.where(F.col("__topic") == feed.topic.topic)
+    row = parsed(F.col("__raw"), schema_of(feed.table.columns), feed.topic)
+    frame = own.withColumn("__row", row).select(
+        "__topic", "__partition", "__offset", "__timestamp", "__raw", "__row.*"
+    )
+    # a time that is null or far away is kept: such a row of a table matches nothing
+    contract = Rows(key=(), time="", columns=feed.table.columns)
+    return frame.withColumn("__rejected", rejection(frame.columns, rows=contract))
+
+
+def _metadata(
+    feed: Feed, *, job: Job, generation: str, batch_id: int, span: Mapping[int, tuple[int, int]]
+) -> str:
+    about = {
+        "format": 1,
+        "commit_id": f"{job.name}/{generation}/{batch_id}",
+        "feed": feed.table.name,
+        "offsets": {feed.topic.topic: {str(p): list(bounds) for p, bounds in sorted(span.items())}},
+    }
+    return json.dumps(about, sort_keys=True)
+
+
+def _rejection(feed: Feed, commit_id: str) -> list[Column]:
+    source = ("topic", "partition", "offset", "timestamp")
+    return [
+        F.lit(feed.table.name).alias("feed"),
+        F.struct(*[F.col(f"__{name}").alias(name) for name in source]).alias("source"),
+        F.col("__rejected.code").alias("reason"),
+        F.col("__rejected.detail").alias("reason_detail"),
+        F.col("__raw").alias("raw"),
+        F.lit(commit_id).alias("commit_id"),
+    ]

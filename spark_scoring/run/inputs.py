@@ -1,0 +1,127 @@
+"""What a job reads, pinned: its rows, its tables and its models, each at one version."""
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_scoring import errors
+from spark_scoring.io import sources
+from spark_scoring.io.sources import Pin
+from spark_scoring.models.flavor import resolve
+from spark_scoring.models.golden import check_golden
+from spark_scoring.models.package import Package
+from spark_scoring.models.udf import ScoredModel
+from spark_scoring.spec.job import Job, ModelRef
+from spark_scoring.spec.plan import ModelPin
+from spark_scoring.spec.wide import WideTable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """The tables of a wide table, each pinned."""
+
+    wide: WideTable
+    pins: Mapping[str, Pin]
+
+    @property
+    def versions(self) -> dict[str, int | None]:
+        """Name -> version; `None` where the source keeps none."""
+        return {name: pinned.version for name, pinned in self.pins.items()}
+
+    def frames(self, spark: SparkSession) -> dict[str, DataFrame]:
+        """Name -> frame at the pinned version."""
+        return {
+            name: sources.read(spark, pinned, columns=self.wide.table(name).columns)
+            for name, pinned in self.pins.items()
+        }
+
+
+def pin_tables(spark: SparkSession, job: Job, wide: WideTable) -> Tables:
+    """Every table that the wide table declares, at its current version.
+
+    Raises: ConfigError: the job does not say where a table lives. RunError: it is not there.
+    """
+    places = {table.name.lower(): table for table in job.tables}
+    for table in wide.tables:
+        if table.name.lower() not in places:
+            raise errors.table_without_place(table.name, job=job.path, there=[t.name for t in job.tables])
+    pins = {t.name: sources.pin(spark, places[t.name.lower()].source, name=t.name) for t in wide.tables}
+    return Tables(wide=wide, pins=pins)
+
+
+def at_versions(tables: Tables, versions: Mapping[str, int | None]) -> Tables:
+    """The same tables at the versions of an earlier plan."""
+    pins = {name: sources.at(pinned, versions.get(name)) for name, pinned in tables.pins.items()}
+    return Tables(wide=tables.wide, pins=pins)
+
+
+def load_models(spark: SparkSession, job: Job) -> tuple[ScoredModel, ...]:
+    """The job's models, aliases resolved, files verified, golden samples scored in the workers.
+
+    Raises: RunError: a model is missing, unfit, or shares no wide table with the champion.
+    """
+    return tuple(load_model(spark, job, ref) for ref in job.models)
+
+
+def load_pinned(spark: SparkSession, job: Job, pins: Sequence[ModelPin]) -> tuple[ScoredModel, ...]:
+    """The models of an earlier plan, byte for byte.
+
+    Raises: RunError: a model is gone, or its files are no longer the ones that the plan names.
+    """
+    models = []
+    for pinned in pins:
+        ref = ModelRef(role=pinned.role, uri=_uri_of(job, pinned))
+        model = load_model(spark, job, ref)
+        if model.package.digest != pinned.digest:
+            raise errors.other_digest(ref.uri, planned=pinned.digest, found=model.package.digest)
+        models.append(model)
+    return tuple(models)
+
+
+def _uri_of(job: Job, pinned: ModelPin) -> str:
+    # a model that was never registered is found again only where the job found it
+    plain = [ref.uri for ref in job.models if ref.role == pinned.role and not ref.uri.startswith("models:/")]
+    return plain[0] if plain else f"models:/{pinned.model}/{pinned.version}"
+
+
+def load_model(spark: SparkSession, job: Job, ref: ModelRef) -> ScoredModel:
+    """One model of the job, admitted: its golden sample gives the recorded scores in the workers."""
+    package = resolve(ref.uri, registry=job.registry, cache_dir=_cache(job))
+    check_golden(spark, package)
+    return ScoredModel(role=ref.role, package=package)
+
+
+def one_wide(models: Sequence[ScoredModel]) -> WideTable:
+    """The wide table that all models of the job share.
+
+    Raises: RunError: they do not share one.
+    """
+    first = models[0].package
+    for model in models[1:]:
+        if model.package.wide != first.wide:
+            raise errors.different_wide(_title(model.package), champion=_title(first))
+    return first.wide
+
+
+def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
+    """What the plan writes down of the models."""
+    return tuple(
+        ModelPin(role=m.role, model=m.package.name, version=m.package.version, digest=m.package.digest)
+        for m in models
+    )
+
+
+def _title(package: Package) -> str:
+    return f"{package.name} version {package.version}"
+
+
+def _cache(job: Job) -> Path:
+    # model files are needed on a local disk, wherever the state lives
+    local = "://" not in job.state
+    return (
+        Path(job.state) / "models" if local else Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
+    )

@@ -1,0 +1,79 @@
+"""The Spark session of a command: the one spark-submit made, or a local one of our own."""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from spark_scoring import errors
+
+PACKAGES = "io.delta:delta-spark_4.2_2.13:4.4.0,org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
+
+# what scoring rests on, whatever the session was started with
+RUNTIME = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+STATIC = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+LOCAL = {
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "localhost",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.memory": "3g",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.sql.runSQLOnFiles": "false",
+}
+
+
+def session(name: str) -> SparkSession:
+    """A session fit for scoring: UTC, ANSI, Delta.
+
+    Raises: ConfigError: the session that there is was started without Delta.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    spark = _submitted(name) if _under_spark_submit() else _local(name)
+    return prepared(spark)
+
+
+def prepared(spark: SparkSession) -> SparkSession:
+    """The same session with the settings that scoring rests on."""
+    for setting, value in STATIC.items():
+        if value not in str(spark.conf.get(setting, "")):
+            raise errors.session_setting(setting, needed=value)
+    for setting, value in RUNTIME.items():
+        spark.conf.set(setting, value)
+    return spark
+
+
+def _under_spark_submit() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ or "PYSPARK_SUBMIT_ARGS" in os.environ
+
+
+def _submitted(name: str) -> SparkSession:
+    return SparkSession.builder.appName(name).getOrCreate()
+
+
+def _local(name: str) -> SparkSession:
+    builder = SparkSession.builder.appName(name).master(os.environ.get("SPARK_MASTER", "local[*,4]"))
+    for setting, value in {**LOCAL, **STATIC, **RUNTIME}.items():
+        builder = builder.config(setting, value)
+    jars = sorted(str(jar) for jar in _jars().glob("*.jar"))
+    builder = (
+        builder.config("spark.jars", ",".join(jars))
+        if jars
+        else builder.config("spark.jars.packages", PACKAGES)
+    )
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    return spark
+
+
+def _jars() -> Path:
+    home = Path(__file__).resolve().parents[2]
+    return Path(os.environ.get("SPARK_SCORING_JARS", home / ".cache" / "jars" / "spark"))

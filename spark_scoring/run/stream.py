@@ -1,0 +1,169 @@
+"""The stream runner: Spark's micro-batches over Kafka, each one commit, until it is told to stop."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from spark_scoring import errors
+from spark_scoring.errors import RunError, SparkScoringError
+from spark_scoring.io import checkpoint, kafka
+from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
+from spark_scoring.run.micro_batch import Context, Ledger
+from spark_scoring.run.serving import Serving
+from spark_scoring.spec.job import Job
+from spark_scoring.spec.plan import Plan
+
+log = logging.getLogger(__name__)
+
+FIRST_CONTACT_S = 30.0
+OUTAGE_S = 600.0
+POLL_S = 0.2
+# what a job that sets no bound may hold in memory at once
+MOST_ROWS = 50_000
+
+Progress = Callable[[Plan], None]
+
+
+def stream(
+    spark: SparkSession,
+    job: Job,
+    *,
+    once: bool,
+    now: Callable[[], datetime],
+    stop: threading.Event,
+    progress: Progress = lambda _: None,
+) -> None:
+    """Score the rows topic until `stop` is set, or with `once` until its backlog is worked off.
+
+    Raises: ConfigError: the job has no stream. StateError: the checkpoint does not fit the output's log; nothing was
+    written. RunError: a topic, table or model is not fit, or the broker stayed away.
+    """
+    if job.stream is None or job.kafka is None or job.output.stream is None:
+        raise errors.missing_part(job.path, part="rows.stream, kafka and output.stream", command="stream")
+    committed = ledger.stream_commits(spark, job.output.stream, job=job.name)
+    start = generation.start_of(spark, job, committed)
+    models = serving.begin(spark, job)
+    wide = inputs.one_wide(models.models)
+    check.analyse(spark, job, models.models)
+    fed = feeds.feeds_of(spark, job, wide)
+    topics = [job.stream.topic, *[feed.topic.topic for feed in fed]]
+    wait_for_broker(spark, job, topics, patience_s=OUTAGE_S if committed else FIRST_CONTACT_S)
+    for feed in fed:
+        feeds.claim(spark, job, feed)
+    records = kafka.stream(
+        spark, job.kafka, topics, starting=start.offsets, most=job.kafka.max_rows_per_batch or MOST_ROWS
+    )
+    known = Ledger(
+        newest=committed[-1].plan if committed else None, ends=ledger.ends(c.plan for c in committed)
+    )
+    runner = _Runner(
+        spark=spark, job=job, feeds=fed, now=now, stop=stop, progress=progress, known=known, serving=models
+    )
+    _run(runner, records, once=once)
+
+
+def wait_for_broker(spark: SparkSession, job: Job, topics: list[str], *, patience_s: float) -> None:
+    """Return when the broker answers and has the topics.
+
+    Raises: RunError: a topic is missing, or there was no answer within `patience_s`.
+    """
+    assert job.kafka is not None
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            kafka.topic_states(spark, job.kafka, topics)
+            return
+        except errors.BrokerAwayError as away:
+            if time.monotonic() > until:
+                raise
+            log.warning("%s Waiting up to %d s more.", away, max(0, int(until - time.monotonic())))
+            time.sleep(1)
+
+
+class _Stopped(Exception):
+    """Ends a query that was asked to stop while it had more to do."""
+
+
+@dataclass(kw_only=True)
+class _Runner:
+    """The mutable end of a stream: called once per micro-batch by Spark, on a thread of its own."""
+
+    spark: SparkSession
+    job: Job
+    feeds: tuple[feeds.Feed, ...]
+    now: Callable[[], datetime]
+    stop: threading.Event
+    progress: Progress
+    known: Ledger
+    serving: Serving
+    generation: str = ""
+    failure: Exception | None = None
+
+    def micro_batch(self, records: DataFrame, batch_id: int) -> None:
+        if self.stop.is_set():
+            # the micro-batch before this one is complete; this one is planned again at the next start
+            raise _Stopped
+        try:
+            self._commit(records, batch_id)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _commit(self, records: DataFrame, batch_id: int) -> None:
+        context = Context(
+            spark=self.spark, job=self.job, generation=self._generation(), feeds=self.feeds, now=self.now
+        )
+        self.serving = serving.renewed(self.spark, self.job, self.serving)
+        before = self.known.newest
+        self.known = micro_batch.commit(
+            records, batch_id, context=context, known=self.known, serving=self.serving
+        )
+        if self.known.newest is not None and self.known.newest is not before:
+            self.progress(self.known.newest)
+
+    def _generation(self) -> str:
+        if not self.generation:
+            self.generation = checkpoint.query_id(self.spark, generation.checkpoint_of(self.job)) or ""
+        return self.generation
+
+
+def _run(runner: _Runner, records: DataFrame, *, once: bool) -> None:
+    writer = records.writeStream.foreachBatch(runner.micro_batch).queryName(runner.job.name)
+    writer = writer.option("checkpointLocation", generation.checkpoint_of(runner.job))
+    query = writer.trigger(**_trigger(runner.job, once=once)).start()
+    log.info("%s: reading", runner.job.name)
+    try:
+        _until_done(query, runner)
+    except StreamingQueryException as error:
+        if runner.failure is not None or not runner.stop.is_set():
+            raise _reason(runner, error) from error
+    finally:
+        query.stop()
+
+
+def _trigger(job: Job, *, once: bool) -> dict[str, Any]:
+    every = job.trigger.every
+    if once or every is None:
+        return {"availableNow": True}
+    return {"processingTime": f"{int(every.total_seconds() * 1000)} milliseconds"}
+
+
+def _until_done(query: StreamingQuery, runner: _Runner) -> None:
+    while not query.awaitTermination(POLL_S):  # type: ignore[arg-type]
+        if runner.stop.is_set() and not query.status["isTriggerActive"]:
+            return
+
+
+def _reason(runner: _Runner, error: Exception) -> Exception:
+    failure = runner.failure
+    if isinstance(failure, SparkScoringError):
+        return failure
+    return failure or error

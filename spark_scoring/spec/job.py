@@ -1,0 +1,269 @@
+"""A job: where rows and tables live, which models run, where the output goes; what `job.yaml` says."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from spark_scoring.errors import bad_value, contradiction, missing_key, name_taken, reserved_name
+from spark_scoring.spec.nouns import AsOf
+from spark_scoring.spec.read import Reader, expand, read_yaml
+from spark_scoring.spec.sources import (
+    Kafka,
+    Source,
+    TableSource,
+    Topic,
+    read_kafka,
+    read_source,
+    read_table_source,
+    read_topic,
+)
+from spark_scoring.spec.types import check_identifier
+from spark_scoring.spec.wide import WideTable
+
+__all__ = [
+    "Job", "Kafka", "ModelRef", "Output", "Source", "StopWhen", "TableSource", "Topic", "Trigger",
+    "check_job_against_wide",
+]  # fmt: skip
+
+JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+KEEP = ("input", "features")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRef:
+    """A model in a role: champion, challenger (with its share of the traffic) or shadow."""
+
+    role: str
+    uri: str
+    share: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """The output tables and what is stored beside the score."""
+
+    batch: str | None = None
+    stream: str | None = None
+    keep: tuple[str, ...] = KEEP
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopWhen:
+    """The brake: a commit of at least `min_rows` with more than this share rejected is the last."""
+
+    rejected_share: float
+    min_rows: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trigger:
+    """How often a micro-batch begins; None: the backlog once, then the end."""
+
+    every: timedelta | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Everything a run is told. `path` is the file it was read from."""
+
+    name: str
+    batch: Source | None
+    stream: Topic | None
+    kafka: Kafka | None
+    tables: tuple[TableSource, ...]
+    models: tuple[ModelRef, ...]
+    output: Output
+    trigger: Trigger
+    stop_when: StopWhen | None
+    state: str
+    registry: str = field(repr=False)  # its URI may hold a password
+    path: str
+
+    @staticmethod
+    def load(path: str | Path, environ: Mapping[str, str] | None = None) -> "Job":
+        """The job in a YAML file, `${NAME}` taken from `environ` (None: the process's own).
+
+        Raises: ConfigError that names the file and the place in it.
+        """
+        environ = os.environ if environ is None else environ
+        return Job.unpack(read_yaml(path), environ, source=str(path))
+
+    @staticmethod
+    def unpack(mapping: Mapping[str, Any], environ: Mapping[str, str], source: str = "job.yaml") -> "Job":
+        """The job in a mapping as YAML gives it; reads no file.
+
+        Raises: ConfigError that names `source` and the place in it.
+        """
+        plain = expand(Reader(value=mapping, source=source), environ=environ)
+        return _read_job(Reader(value=plain, source=source))
+
+    def table(self, name: str) -> TableSource | None:
+        """Where a table lives, None if the job does not say."""
+        return next((table for table in self.tables if table.name.lower() == name.lower()), None)
+
+    def model(self, role: str) -> ModelRef | None:
+        """The first model in a role."""
+        return next((model for model in self.models if model.role == role), None)
+
+
+TOP = ("name", "rows", "kafka", "tables", "models", "output", "trigger", "stop_when", "state", "registry")
+
+
+def _read_job(reader: Reader) -> Job:
+    reader.keys(*TOP)
+    name = reader.need("name", "the name of the job")
+    if not JOB_NAME.fullmatch(name.text("a name")):
+        why = "it stands in commit ids: letters, digits, '_', '.' and '-', at most 100"
+        raise reserved_name(name.where, given=name.text(), why=why)
+    rows = reader.need("rows", "where rows come from: batch, stream or both")
+    rows.keys("batch", "stream")
+    job = Job(
+        name=name.text(),
+        batch=rows.maybe("batch", read_source, None),
+        stream=rows.maybe("stream", read_topic, None),
+        kafka=reader.maybe("kafka", read_kafka, None),
+        tables=reader.maybe("tables", _read_tables, ()),
+        models=_read_models(reader.need("models", "which models run, at least 'champion'")),
+        output=_read_output(reader.need("output", "where scores go: batch, stream or both")),
+        trigger=reader.maybe("trigger", _read_trigger, Trigger(every=None)),
+        stop_when=reader.maybe("stop_when", _read_stop_when, None),
+        state=reader.need("state", "a folder for the checkpoint and run plans").text("a path"),
+        registry=reader.need("registry", "the MLflow registry, as in sqlite:///mlflow.db").text("a URI"),
+        path=reader.source,
+    )
+    _check_parts(job, reader=reader, rows=rows)
+    return job
+
+
+def _check_parts(job: Job, *, reader: Reader, rows: Reader) -> None:
+    if job.batch is None and job.stream is None:
+        raise missing_key(rows.where, key="batch", given=(), meaning="where rows come from (or 'stream')")
+    output = reader.need("output", "")
+    given = [key for key, _ in output.items()]
+    for key, wanted, place in (
+        ("batch", job.batch, job.output.batch),
+        ("stream", job.stream, job.output.stream),
+    ):
+        if wanted and not place:
+            raise missing_key(
+                output.where, key=key, given=given, meaning=f"the output table, as rows.{key} is given"
+            )
+    feeds = [table for table in job.tables if table.feed]
+    if job.kafka is None and (job.stream or feeds):
+        reason = "rows.stream" if job.stream else f"tables.{feeds[0].name}.feed"
+        names = [key for key, _ in reader.items()]
+        raise missing_key(
+            reader.where, key="kafka", given=names, meaning=f"the broker that {reason} reads from"
+        )
+    _check_places(job, reader=reader)
+
+
+def _check_places(job: Job, *, reader: Reader) -> None:
+    if job.output.batch and job.output.batch.rstrip("/") == (job.output.stream or "").rstrip("/"):
+        why, do = "each is a ledger of its own", "Give two paths"
+        raise contradiction(
+            reader.need("output", "").where, given="batch and stream in one table", why=why, do=do
+        )
+    topics = [("rows.stream", job.stream)] if job.stream else []
+    topics += [(f"tables.{table.name}.feed", table.feed) for table in job.tables if table.feed]
+    seen: dict[str, str] = {}
+    for place, topic in topics:
+        if topic and topic.topic in seen:
+            where, taken_by = f"{reader.source}: {place}.kafka", f"the topic of {seen[topic.topic]}"
+            raise name_taken(where, given=topic.topic, taken_by=taken_by)
+        if topic:
+            seen[topic.topic] = place
+
+
+def _read_tables(reader: Reader) -> tuple[TableSource, ...]:
+    found: list[TableSource] = []
+    for name, item in reader.items("a mapping {table: source}"):
+        check_identifier(name, where=item.where)
+        for other in found:
+            if other.name.lower() == name.lower():
+                raise name_taken(item.where, given=name, taken_by=f"table {other.name}")
+        found.append(read_table_source(name, item))
+    return tuple(found)
+
+
+def _model(reader: Reader, *, role: str) -> ModelRef:
+    if isinstance(reader.value, str):
+        return ModelRef(role=role, uri=_uri(reader))
+    allowed = ("model", "share") if role == "challenger" else ("model",)
+    reader.keys(*allowed)
+    uri = _uri(reader.need("model", "a model URI, as in models:/flight_delay@champion"))
+    share = reader.need("share", "its share of the traffic").share() if role == "challenger" else None
+    return ModelRef(role=role, uri=uri, share=share)
+
+
+def _uri(reader: Reader) -> str:
+    expected = "a model URI, as in models:/flight_delay@champion or models:/flight_delay/7"
+    uri = reader.text(expected)
+    if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/[^/@]+)", uri):
+        raise bad_value(reader.where, given=uri, allowed=expected)
+    return uri
+
+
+def _read_models(reader: Reader) -> tuple[ModelRef, ...]:
+    reader.keys("champion", "challenger", "shadow")
+    champion = _model(reader.need("champion", "a model URI"), role="champion")
+    challenger = reader.maybe("challenger", lambda found: _model(found, role="challenger"), None)
+    shadows = reader.maybe(
+        "shadow",
+        lambda found: tuple(_model(item, role="shadow") for item in found.list("a list of models")),
+        (),
+    )
+    return (champion, *((challenger,) if challenger else ()), *shadows)
+
+
+def _read_output(reader: Reader) -> Output:
+    reader.keys("batch", "stream", "keep")
+    keep = reader.maybe("keep", lambda found: found.list(f"a list of {', '.join(KEEP)}"), None)
+    given = KEEP if keep is None else tuple(item.one_of(*KEEP) for item in keep)
+    return Output(
+        batch=reader.maybe("batch", lambda found: found.text("a path"), None),
+        stream=reader.maybe("stream", lambda found: found.text("a path"), None),
+        keep=tuple(name for name in KEEP if name in given),
+    )
+
+
+def _read_trigger(reader: Reader) -> Trigger:
+    if reader.value == "once":
+        return Trigger(every=None)
+    if not isinstance(reader.value, Mapping):
+        raise reader.refuse("'once' or a mapping {every: duration}")
+    reader.keys("every")
+    return Trigger(every=reader.need("every", "a duration, as in 5s").duration())
+
+
+def _read_stop_when(reader: Reader) -> StopWhen:
+    reader.keys("rejected_share", "min_rows")
+    share = reader.need("rejected_share", "a share of rejected rows, as in 0.5").share()
+    return StopWhen(
+        rejected_share=share, min_rows=reader.maybe("min_rows", lambda found: found.int(least=1), 1)
+    )
+
+
+def check_job_against_wide(job: Job, wide: WideTable) -> None:
+    """Nothing, if the job has all that the definition needs.
+
+    Raises: ConfigError for a table without a place, and for a feed that an `as_of` reads without `max_age`.
+    """
+    for table in wide.tables:
+        place, where = job.table(table.name), f"{job.path}: tables"
+        if place is None:
+            names, meaning = [source.name for source in job.tables], f"where the table of '{wide.name}' lives"
+            raise missing_key(where, key=table.name, given=names, meaning=meaning)
+        if place.feed and table.time is None:
+            why, do = f"table {table.name} of '{wide.name}' declares no 'time'", "Add 'time' to its contract"
+            raise contradiction(f"{where}.{place.name}.feed", given="a feed", why=why, do=do)
+    fed = {table.name.lower() for table in job.tables if table.feed}
+    for index, step in enumerate(wide.steps):
+        if isinstance(step, AsOf) and step.table.lower() in fed and step.max_age is None:
+            where, given = f"{wide.name}: steps[{index}]", f"as_of {step.table} without 'max_age'"
+            why = f"{job.path} keeps this table fresh from a feed, so a stream must know how far back to look"
+            raise contradiction(where, given=given, why=why, do="Add 'max_age', as in 2h")

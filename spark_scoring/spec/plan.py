@@ -1,0 +1,164 @@
+"""The plan: everything one commit depends on, as it is written into the commit's `userMetadata`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+FORMAT = 1
+
+Ranges = Mapping[str, Mapping[int, tuple[int, int]]]
+"""topic -> partition -> (from, until), half open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The rows of a batch commit: event times in [start, end), UTC; `bounds` is `None` for the rows without one.
+
+    `version` is the version of the table that held the rows (`None`: not a versioned table).
+    """
+
+    bounds: tuple[datetime, datetime] | None
+    version: int | None = None
+
+    def pack(self) -> dict[str, Any]:
+        bounds = None if self.bounds is None else [iso(bound) for bound in self.bounds]
+        return {"interval": bounds, "version": self.version}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offsets:
+    """The records of a stream commit, and the identity of the topics they came from."""
+
+    ranges: Ranges
+    topic_ids: Mapping[str, str]
+
+    def pack(self) -> dict[str, Any]:
+        ranges = {
+            topic: {str(partition): list(span) for partition, span in sorted(partitions.items())}
+            for topic, partitions in sorted(self.ranges.items())
+        }
+        return {"offsets": ranges, "topic_ids": dict(sorted(self.topic_ids.items()))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPin:
+    """One model of a commit: registered name, version and the digest of its files."""
+
+    role: str
+    model: str
+    version: str
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """Rows in = scored + rejected."""
+
+    rows: int
+    scored: int
+    rejected: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a commit read and with which models; equal plans over equal data give equal rows.
+
+    `tables` maps a name to its pinned version (`None`: not a versioned table). `feed_lag` counts, for each
+    feed, the records that its topic already held and this commit had not read.
+    """
+
+    commit_id: str
+    clock: datetime
+    input: Interval | Offsets
+    tables: Mapping[str, int | None]
+    models: tuple[ModelPin, ...]
+    counts: Counts | None = None
+    feed_lag: Mapping[str, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
+
+    def pack(self) -> dict[str, Any]:
+        """The plan as plain data; the input of `unpack`."""
+        counts = self.counts and {
+            "in": self.counts.rows,
+            "scored": self.counts.scored,
+            "rejected": self.counts.rejected,
+        }
+        return {
+            "format": FORMAT,
+            "commit_id": self.commit_id,
+            "clock": iso(self.clock),
+            "input": self.input.pack(),
+            "tables": dict(self.tables),
+            "models": _pack_models(self.models),
+            "counts": counts,
+            "feed_lag": dict(self.feed_lag),
+            "refused": list(self.refused),
+        }
+
+    def dump(self) -> str:
+        """One line of JSON, keys in a fixed order."""
+        return json.dumps(self.pack(), sort_keys=True)
+
+    @classmethod
+    def unpack(cls, given: Mapping[str, Any]) -> "Plan":
+        """The plan that `pack` made."""
+        counts = given["counts"]
+        return cls(
+            commit_id=given["commit_id"],
+            clock=instant(given["clock"]),
+            input=_unpack_input(given["input"]),
+            tables=dict(given["tables"]),
+            models=_unpack_models(given["models"]),
+            counts=counts and Counts(rows=counts["in"], scored=counts["scored"], rejected=counts["rejected"]),
+            feed_lag=dict(given["feed_lag"]),
+            refused=tuple(given["refused"]),
+        )
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Plan | None":
+        """The plan in a commit's `userMetadata`; `None` where somebody else's text stands there."""
+        try:
+            given = json.loads(text or "")
+        except ValueError:
+            return None
+        known = isinstance(given, dict) and given.get("format") == FORMAT and "models" in given
+        return cls.unpack(given) if known else None
+
+
+def iso(moment: datetime) -> str:
+    """`2013-09-01T00:00:00Z`, microseconds only where there are some."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def instant(text: str) -> datetime:
+    """The UTC instant of an ISO 8601 text; one without a zone is UTC."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _pack_models(models: tuple[ModelPin, ...]) -> dict[str, Any]:
+    packed: dict[str, Any] = {}
+    for pin in models:
+        same = sum(1 for key in packed if key == pin.role or key.startswith(f"{pin.role}_"))
+        key = pin.role if same == 0 else f"{pin.role}_{same + 1}"
+        packed[key] = {"model": pin.model, "version": pin.version, "digest": pin.digest}
+    return packed
+
+
+def _unpack_models(given: Mapping[str, Any]) -> tuple[ModelPin, ...]:
+    return tuple(ModelPin(role=key.split("_")[0], **values) for key, values in given.items())
+
+
+def _unpack_input(given: Mapping[str, Any]) -> Interval | Offsets:
+    if "offsets" in given:
+        ranges = {
+            topic: {int(partition): (span[0], span[1]) for partition, span in partitions.items()}
+            for topic, partitions in given["offsets"].items()
+        }
+        return Offsets(ranges=ranges, topic_ids=dict(given["topic_ids"]))
+    bounds = given["interval"]
+    return Interval(
+        bounds=None if bounds is None else (instant(bounds[0]), instant(bounds[1])), version=given["version"]
+    )

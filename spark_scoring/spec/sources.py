@@ -1,0 +1,124 @@
+"""Where data lives: any Spark source, Delta tables, Kafka topics."""
+
+from dataclasses import dataclass, field
+
+from spark_scoring.errors import contradiction, missing_key
+from spark_scoring.spec.read import Reader
+
+FORMATS = ("delta", "table", "parquet", "orc", "csv", "json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A Spark source: a format with a path, or 'table' with a catalog name. `pinned`: read at one version."""
+
+    format: str
+    location: str
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    pinned: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Topic:
+    """A Kafka topic of JSON records; `time_unit` is the unit of timestamps given as numbers."""
+
+    topic: str
+    format: str = "json"
+    time_unit: str | None = None
+    unknown: str = "ignore"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSource:
+    """Where a table of the wide definition lives, and the topic that keeps it fresh."""
+
+    name: str
+    source: Source
+    feed: Topic | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kafka:
+    """One broker; `options` pass through to Spark and are never printed."""
+
+    servers: str
+    start: str = "earliest"
+    max_rows_per_batch: int | None = None
+    options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def read_options(reader: Reader) -> tuple[tuple[str, str], ...]:
+    """Options as texts, sorted by name; numbers and booleans as YAML writes them."""
+    found = []
+    for name, item in reader.items("a mapping {option: text}"):
+        value = item.value
+        if value is None or isinstance(value, dict | list):
+            raise item.refuse("a text, a number, true or false")
+        found.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
+    return tuple(sorted(found))
+
+
+def _source_format(reader: Reader, *, formats: tuple[str, ...]) -> str:
+    given = [name for name, _ in reader.items(f"a mapping with one of {', '.join(formats)}")]
+    found = [name for name in given if name in formats]
+    if not found:
+        raise missing_key(reader.where, key=formats[0], given=given, meaning=f"one of {', '.join(formats)}")
+    if len(found) > 1:
+        why, do = "data lives in one place", "Keep one of them"
+        raise contradiction(reader.where, given=f"{' and '.join(found)} together", why=why, do=do)
+    return found[0]
+
+
+def read_source(reader: Reader, *, extra: tuple[str, ...] = ()) -> Source:
+    """A source in any format; `extra` are keys that something else reads."""
+    reader.keys(*FORMATS, "options", "pinned", *extra)
+    kind = _source_format(reader, formats=FORMATS)
+    location = reader.need(kind, "").text("a path" if kind != "table" else "a table name")
+    options = reader.maybe("options", read_options, ())
+    pinned = reader.maybe("pinned", Reader.bool, kind in ("delta", "table"))
+    return Source(format=kind, location=location, options=options, pinned=pinned)
+
+
+def read_topic(reader: Reader) -> Topic:
+    """A Kafka topic."""
+    reader.keys("kafka", "format", "time_unit", "unknown")
+    topic = reader.need("kafka", "the name of a topic").text("the name of a topic")
+    return Topic(
+        topic=topic,
+        format=_choice(reader, "format", allowed=("json",)) or "json",
+        time_unit=_choice(reader, "time_unit", allowed=("s", "ms", "us")),
+        unknown=_choice(reader, "unknown", allowed=("ignore", "reject")) or "ignore",
+    )
+
+
+def _choice(reader: Reader, key: str, *, allowed: tuple[str, ...]) -> str | None:
+    return reader.maybe(key, lambda found: found.one_of(*allowed), None)
+
+
+def read_table_source(name: str, reader: Reader) -> TableSource:
+    """A table's place: pinned (Delta) unless it says `pinned: false`."""
+    source = read_source(reader, extra=("feed",))
+    feed = reader.maybe("feed", read_topic, None)
+    if source.format not in ("delta", "table") and (source.pinned or "pinned" not in dict(reader.items())):
+        why, do = (
+            "only Delta keeps versions that a commit can be pinned to",
+            "Use delta, or add 'pinned: false'",
+        )
+        raise contradiction(reader.where, given=f"a table in format {source.format}", why=why, do=do)
+    if feed and not source.pinned:
+        why, do = "a feed appends to a Delta table in transactions", "Use delta, or leave out 'feed'"
+        raise contradiction(reader.where, given="'feed' with 'pinned: false'", why=why, do=do)
+    return TableSource(name=name, source=source, feed=feed)
+
+
+def read_kafka(reader: Reader) -> Kafka:
+    """The broker."""
+    reader.keys("servers", "start", "max_rows_per_batch", "options")
+    return Kafka(
+        servers=reader.need("servers", "host:port, several with commas").text(
+            "host:port, several with commas"
+        ),
+        start=reader.maybe("start", lambda found: found.one_of("earliest", "latest"), "earliest"),
+        max_rows_per_batch=reader.maybe("max_rows_per_batch", lambda found: found.int(least=1), None),
+        options=reader.maybe("options", read_options, ()),
+    )

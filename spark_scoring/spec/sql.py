@@ -1,0 +1,30 @@
+"""Row-local SQL of a configuration: parsed, held to an allow-list, written again so that it cannot raise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spark_scoring.spec.sql_grammar import parse_sql
+from spark_scoring.spec.sql_render import Renderer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expression:
+    """An expression: `text` as written, `sql` as Spark runs it, the columns it reads, its type ('?' unknown).
+
+    Two expressions are equal if they are the same SQL: blanks and the case of names do not matter.
+    """
+
+    text: str = field(compare=False)
+    sql: str
+    columns: tuple[str, ...]
+    type: str = field(default="?", compare=False)
+
+
+def parse_expression(text: str, *, where: str, types: Mapping[str, str] | None = None) -> Expression:
+    """The expression in a text; `types` are the columns it may read (None: any column, of unknown type).
+
+    Raises: ConfigError for what does not parse, is not allowed, or reads a column that is not there.
+    """
+    renderer = Renderer(where=where, types=types)
+    rendered = renderer.render(parse_sql(text, where=where))
+    return Expression(text=text, sql=rendered.sql, columns=tuple(renderer.columns), type=rendered.type)

@@ -1,0 +1,82 @@
+"""Status: where a job stands, from the logs of its output tables and the broker's end offsets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyspark.sql.functions as F
+from pyspark.sql import SparkSession
+
+from spark_scoring.errors import BrokerAwayError
+from spark_scoring.io import kafka
+from spark_scoring.run import ledger
+from spark_scoring.run.ledger import Commit
+from spark_scoring.spec.job import Job
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One output table: its commits and rows, the newest commit (UTC), the models in it, and the reasons."""
+
+    table: str
+    commits: int
+    scored: int
+    rejected: int
+    newest: str | None
+    newest_at: datetime | None
+    models: tuple[str, ...]
+    reasons: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status:
+    """Both sides of a job. `waiting`: records in Kafka that no commit holds (`None`: the broker is away)."""
+
+    batch: Side | None
+    stream: Side | None
+    waiting: int | None
+    refused: tuple[str, ...]
+
+
+def status(spark: SparkSession, job: Job) -> Status:
+    """Where the job stands now."""
+    streamed = _commits(spark, job, job.output.stream)
+    return Status(
+        batch=_side(spark, job.output.batch, _commits(spark, job, job.output.batch)),
+        stream=_side(spark, job.output.stream, streamed),
+        waiting=_waiting(spark, job, streamed),
+        refused=streamed[-1].plan.refused if streamed else (),
+    )
+
+
+def _commits(spark: SparkSession, job: Job, table: str | None) -> Sequence[Commit]:
+    return () if table is None else ledger.commits(spark, table, job=job.name)
+
+
+def _side(spark: SparkSession, table: str | None, commits: Sequence[Commit]) -> Side | None:
+    if table is None or not commits:
+        return None
+    rows = spark.read.format("delta").load(table)
+    counted = rows.groupBy("outcome", "reason").count().orderBy(F.desc("count")).collect()
+    newest = commits[-1]
+    return Side(
+        table=table,
+        commits=len(commits),
+        scored=sum(row["count"] for row in counted if row["outcome"] == "scored"),
+        rejected=sum(row["count"] for row in counted if row["outcome"] == "rejected"),
+        newest=newest.plan.commit_id,
+        newest_at=newest.entry.committed_at,
+        models=tuple(f"{pin.role}: {pin.model} {pin.version}" for pin in newest.plan.models),
+        reasons=tuple((row["reason"], row["count"]) for row in counted if row["reason"] is not None),
+    )
+
+
+def _waiting(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> int | None:
+    if job.stream is None or job.kafka is None:
+        return None
+    try:
+        latest = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic].latest
+    except BrokerAwayError:
+        return None
+    done = ledger.ends(c.plan for c in commits).get(job.stream.topic, {})
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in latest.items())

@@ -1,0 +1,5 @@
+"""The wide table: rows plus the columns of every step, as one plan without a job."""
+
+from spark_scoring.wide.transform import transform
+
+__all__ = ["transform"]

@@ -1,0 +1,106 @@
+"""What the steps share: columns by name, instants in microseconds, a left join with at most one match."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import reduce
+from operator import and_
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_scoring.spec.wide import Rows, Table
+
+HELPER = "__wide_"
+REJECTED = "rejected"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LONGEST_US = 2**62
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """A table as a step meets it: its frame, its contract, and the rows it is joined to."""
+
+    frame: DataFrame
+    contract: Table
+    rows: Rows
+
+
+def column(name: str) -> Column:
+    """The column of exactly this name, dots and backticks included."""
+    return F.col(f"`{name.replace('`', '``')}`")
+
+
+def helper(name: str) -> Column:
+    """A column that lives inside one step only."""
+    return F.col(HELPER + name)
+
+
+def all_of(conditions: Iterable[Column]) -> Column:
+    """True where every condition is true."""
+    return reduce(and_, conditions)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def length_us(duration: timedelta) -> int:
+    """Microseconds; what is longer than 146,000 years is that long, so that sums stay inside a bigint."""
+    return min(duration // _MICROSECOND, _LONGEST_US)
+
+
+def bounds_us(rows: Rows) -> tuple[int, int]:
+    """The rows' `time_range` in microseconds, half open."""
+    start, end = rows.time_range
+    return micros(start), micros(end)
+
+
+def instant(rows: Rows) -> Column:
+    """The row's time in microseconds; null, and so without a match, where it is outside `time_range`."""
+    time, (start, end) = column(rows.time), bounds_us(rows)
+    inside = (time >= F.timestamp_micros(F.lit(start))) & (time < F.timestamp_micros(F.lit(end)))
+    return F.when(inside, F.unix_micros(time))
+
+
+def bucket_width(reach_us: int | None, *, rows: Rows) -> int | None:
+    """The width of the time buckets of an equi-join; None where one would hold the whole `time_range`."""
+    start, end = bounds_us(rows)
+    return None if reach_us is None or reach_us >= end - start else max(reach_us, 1)
+
+
+def bucket(instant_us: Column, *, width: int | None) -> Column:
+    """The first microsecond of the bucket that holds an instant; without a width there is one bucket, 0."""
+    start = F.lit(0) if width is None else instant_us - F.pmod(instant_us, F.lit(width))
+    return start.cast("bigint")
+
+
+def key_columns(on: Sequence[tuple[str, str]]) -> list[Column]:
+    """The table's side of `on`, under the names that `keys_match` expects."""
+    return [column(right).alias(f"{HELPER}key_{i}") for i, (_, right) in enumerate(on)]
+
+
+def keys_match(on: Sequence[tuple[str, str]]) -> Column:
+    """The join condition of `on`; a null key matches nothing."""
+    return all_of(column(left) == helper(f"key_{i}") for i, (left, _) in enumerate(on))
+
+
+def keys_known(on: Sequence[tuple[str, str]]) -> Column:
+    """True for the table rows whose whole key is there."""
+    return all_of(column(right).isNotNull() for _, right in on)
+
+
+def with_added(
+    frame: DataFrame, *, before: Sequence[str], added: Sequence[Column], rejected: Column
+) -> DataFrame:
+    """The columns of `before`, then the added ones, `rejected` last; every other column is dropped."""
+    kept = [column(name) for name in before if name != REJECTED]
+    return frame.select(*kept, *added, rejected.alias(REJECTED))
+
+
+def reason(code: str, *, detail: str) -> Column:
+    """A reason as `rejected` holds it."""
+    return F.struct(F.lit(code).alias("code"), F.lit(detail).alias("detail"))

@@ -1,0 +1,37 @@
+"""The rows of a time table that a row can see at all, with their instants in microseconds."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from spark_scoring.spec.wide import Table
+from spark_scoring.wide.frames import HELPER, Given, all_of, bounds_us, column, keys_known
+
+
+def reachable(table: Given, *, on: tuple[tuple[str, str], ...], back_us: int | None) -> DataFrame:
+    """The table rows with a whole key, a time and a `known_at` that some row of `time_range` reaches.
+
+    The bounds are literals: they reach the files as filters, and what is left cannot overflow a bigint.
+    """
+    start, end = bounds_us(table.rows)
+    time, known_at = _instants(table.contract)
+    conditions = [keys_known(on), time < _at(end), known_at < _at(end)]
+    if back_us is not None:
+        conditions.append(time >= _at(start - back_us))
+    return table.frame.where(all_of(conditions))
+
+
+def instants(contract: Table) -> list[Column]:
+    """`__wide_time` and `__wide_known`: when a table row happened and when it was known, in microseconds."""
+    time, known_at = _instants(contract)
+    return [F.unix_micros(time).alias(f"{HELPER}time"), F.unix_micros(known_at).alias(f"{HELPER}known")]
+
+
+def _instants(contract: Table) -> tuple[Column, Column]:
+    """The table's own columns; what has no `known_at` is known when it happens."""
+    if contract.time is None:
+        raise ValueError(f"table {contract.name} has no time")
+    return column(contract.time), column(contract.known_at or contract.time)
+
+
+def _at(instant_us: int) -> Column:
+    return F.timestamp_micros(F.lit(instant_us))

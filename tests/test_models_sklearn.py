@@ -1,0 +1,204 @@
+"""The scikit-learn runtime says what the estimator itself says, and trusts no list but its own."""
+
+import functools
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pytest
+import skops.io
+from models_data import WIDE, bits, fitted, wide_rows
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, RidgeClassifier
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.models.blocks import BLOCK, score_blocks
+from spark_scoring.models.build import Inputs, inputs_for, spec_of
+from spark_scoring.models.contract import Tolerance
+from spark_scoring.models.describe import inputs_of, tolerance_of
+from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.sklearn import load, one_thread, read_model
+
+CLASSIFIERS = [
+    LogisticRegression(),
+    HistGradientBoostingClassifier(max_iter=10),
+    RandomForestClassifier(20, random_state=0, n_jobs=2),
+    ExtraTreesClassifier(20, random_state=0),
+    GradientBoostingClassifier(n_estimators=5, random_state=0),
+    KNeighborsClassifier(4),
+    GaussianNB(),
+    CalibratedClassifierCV(LogisticRegression(), cv=2),
+    FixedThresholdClassifier(LogisticRegression(), threshold=0.9, response_method="predict_proba"),
+    StackingClassifier([("nb", GaussianNB()), ("forest", RandomForestClassifier(5, random_state=0))], cv=2),
+    VotingClassifier([("nb", GaussianNB()), ("line", LogisticRegression())], voting="soft"),
+    DummyClassifier(strategy="prior"),
+]
+REGRESSORS = [
+    LinearRegression(),
+    HistGradientBoostingRegressor(max_iter=10),
+    RandomForestRegressor(20, random_state=0, n_jobs=2),
+    PoissonRegressor(),
+]
+ROWS = wide_rows(BLOCK, seed=3)
+
+
+def saved(model: Pipeline, folder: Path) -> Any:
+    """The runtime's function for a model written with skops, and its features."""
+    found = inputs_for(model, wide=WIDE, sample=ROWS)
+    skops.io.dump(model, folder / "model.skops")
+    spec = spec_of(model, features=found.features, file="model.skops", serialization="skops")
+    return load(folder, spec), found
+
+
+def name_of(estimator: Any) -> str:
+    return type(estimator).__name__
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("estimator", CLASSIFIERS, ids=name_of)
+def test_classifiers(estimator: Any, classes: int, tmp_path: Path) -> None:
+    if classes == 3 and isinstance(estimator, FixedThresholdClassifier):
+        pytest.skip("a threshold is for two classes")
+    model = fitted(estimator, wide_rows(300), classes=classes)
+    predict, found = saved(model, tmp_path)
+    outputs = predict(found.sample)
+    one_thread(model)
+    shares = model.predict_proba(to_pandas(ROWS))
+    expected = shares[:, 1] if classes == 2 else shares.max(axis=1)
+    assert bits(outputs.score) == bits(expected)
+    assert outputs.label.tolist() == model.predict(to_pandas(ROWS)).tolist()
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS, ids=name_of)
+def test_regressors(estimator: Any, tmp_path: Path) -> None:
+    rows = wide_rows(300)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a Poisson model of negative numbers does not converge
+        model = (
+            fitted(estimator, rows, classes=0) if name_of(estimator) != "PoissonRegressor" else poisson(rows)
+        )
+    predict, found = saved(model, tmp_path)
+    outputs = predict(found.sample)
+    one_thread(model)
+    assert bits(outputs.score) == bits(model.predict(to_pandas(ROWS)))
+    assert set(outputs.label) == {None}
+
+
+def poisson(rows: Any) -> Pipeline:
+    model = fitted(LinearRegression(), rows, classes=0)
+    target = np.abs(model.predict(to_pandas(rows)))
+    return make_pipeline(model[0], PoissonRegressor()).fit(to_pandas(rows), target)
+
+
+@pytest.mark.parametrize(
+    "estimator", [LogisticRegression(), RandomForestClassifier(20, n_jobs=2)], ids=name_of
+)
+def test_a_row_has_the_same_bits_alone(estimator: Any, tmp_path: Path) -> None:
+    predict, found = saved(fitted(estimator, wide_rows(300)), tmp_path)
+    whole = score_blocks(found.sample, predict=predict).score
+    alone = [score_blocks(found.sample.slice(i, 1), predict=predict).score[0] for i in range(0, BLOCK, 50)]
+    assert bits(alone) == bits(whole[::50])
+
+
+def test_a_null_text_is_one_bad_row_and_not_a_bad_block(tmp_path: Path) -> None:
+    words = ColumnTransformer([("words", CountVectorizer(), "carrier")])
+    good = ROWS.filter(pc.is_valid(ROWS["carrier"]))
+    frame = to_pandas(good)
+    predict, found = saved(
+        make_pipeline(words, LogisticRegression()).fit(frame, frame["carrier"] == "Ü"), tmp_path
+    )
+    scored = score_blocks(found.sample, predict=predict)
+    missing = found.sample["carrier"].is_null().to_pylist()
+    assert [reason is not None for reason in scored.reason] == missing
+    assert bits(scored.score[~np.array(missing)]) == bits(
+        score_blocks(found.sample.filter(pc.is_valid(found.sample["carrier"])), predict=predict).score
+    )
+
+
+def test_every_part_has_one_thread() -> None:
+    forest = RandomForestClassifier(5, n_jobs=2, random_state=0)
+    model = fitted(
+        StackingClassifier([("forest", forest), ("knn", KNeighborsClassifier(n_jobs=2))], cv=2), ROWS
+    )
+    one_thread(model)
+    stack = model[-1]
+    assert [stack.n_jobs, *(part.n_jobs for part in stack.estimators_), stack.estimators[0][1].n_jobs] == [
+        1
+    ] * 4
+
+
+def test_labels_are_text(tmp_path: Path) -> None:
+    model = fitted(LogisticRegression(), wide_rows(300))
+    frame = to_pandas(wide_rows(300))
+    model.fit(frame, frame["seats"].fillna(0) > 100)
+    predict, found = saved(model, tmp_path)
+    assert set(predict(found.sample).label) == {"False", "True"}
+
+
+def test_inputs_leave_out_what_the_pipeline_drops() -> None:
+    assert inputs_of(fitted(LogisticRegression(), ROWS)) == ("distance", "seats", "carrier")
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (["seats", "distance"], ("distance", "seats")),
+        ([2, 3], ("distance", "seats")),
+        (slice(2, 4), ("distance", "seats")),
+        (slice("distance", "seats"), ("distance", "seats")),
+        ([False, False, True, False, False, False], ("distance",)),
+    ],
+)
+def test_inputs_by_any_selection(columns: Any, expected: tuple[str, ...]) -> None:
+    transformer = ColumnTransformer([("all", FunctionTransformer(), columns), ("none", "drop", ["carrier"])])
+    assert inputs_of(transformer.fit(to_pandas(ROWS))) == expected
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (
+            lambda: LogisticRegression().fit([[0.0], [1.0]], [0, 1]),
+            "LogisticRegression: it knows no column names",
+        ),
+        (lambda: fitted(RidgeClassifier(), ROWS), "RidgeClassifier: it gives classes and no probabilities"),
+        (lambda: fitted(DummyClassifier(), ROWS, classes=1), "DummyClassifier: it knows one class only"),
+    ],
+)
+def test_models_that_cannot_be_packaged(model: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        fit = model()
+        found: Inputs = inputs_for(fit, wide=WIDE, sample=ROWS)
+        spec_of(fit, features=found.features, file="", serialization="")
+
+
+def test_tolerances() -> None:
+    trees, line = fitted(HistGradientBoostingClassifier(max_iter=2), ROWS), fitted(LogisticRegression(), ROWS)
+    assert (tolerance_of(trees), tolerance_of(line)) == (Tolerance(ulps=2), Tolerance(relative=1e-9))
+
+
+def test_a_skops_file_cannot_bring_a_function(tmp_path: Path) -> None:
+    harm = FunctionTransformer(functools.partial(np.save, str(tmp_path / "harm")))
+    skops.io.dump(make_pipeline(harm, LogisticRegression()), tmp_path / "model.skops")
+    with pytest.raises(RunError, match="not trusted"):
+        read_model(tmp_path / "model.skops", "skops")

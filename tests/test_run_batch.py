@@ -1,0 +1,109 @@
+"""The batch runner over real Delta tables and a real model."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+from spark_scoring.errors import RunError
+from spark_scoring.run import batch, ledger
+from spark_scoring.run.runs import Span
+from tests.world import DAY, World, flights, make_world
+
+SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def world(spark: SparkSession, tmp_path: Path) -> Iterator[World]:
+    yield make_world(spark, tmp_path)
+
+
+def score(world: World, *, span: Span = SPAN, **options: bool) -> batch.Result:
+    return batch.score(world.spark, world.job, span=span, clock=NOW, **options)
+
+
+def test_every_row_is_scored_or_rejected_once(world: World) -> None:
+    done = score(world)
+
+    rows = world.output("batch")
+    reasons = {row["id"]: row["reason"] for row in rows if row["outcome"] == "rejected"}
+    expected = {f"f{i:03d}": "RULE:known_origin" for i in range(60) if i % 17 == 3}
+    assert (len(rows), reasons, done.counts.rows, done.counts.rejected) == (60, expected, 60, 4)
+    assert all((row["score"] is None) == (row["outcome"] == "rejected") for row in rows)
+
+
+def test_again_is_the_same_and_every_commit_carries_its_plan(world: World) -> None:
+    score(world)
+    first = world.output("batch")
+    score(world)
+
+    commits = ledger.commits(world.spark, str(world.job.output.batch), job=world.job.name)
+    assert world.output("batch") == first
+    assert [c.plan.commit_id.split("/")[1] for c in commits] == [
+        "2013-09-01T00:00:00Z..2013-09-02T00:00:00Z",
+        "2013-09-02T00:00:00Z..2013-09-03T00:00:00Z",
+    ]
+    assert commits[0].plan.tables == {"planes": 0, "weather": 0, "arrivals": 0}
+
+
+def test_an_interval_leaves_the_others_alone(world: World) -> None:
+    score(world)
+    before = world.output("batch")
+    half = Span(start=DAY + timedelta(hours=3), end=DAY + timedelta(hours=9), cut=timedelta(hours=2))
+    score(world, span=half)
+
+    assert world.output("batch") == before
+
+
+def test_cuts_change_no_row(world: World) -> None:
+    score(world)
+    whole = world.output("batch")
+    score(world, span=Span(start=DAY, end=SPAN.end, cut=timedelta(hours=5)))
+
+    assert world.output("batch") == whole
+
+
+def test_rows_without_a_time_are_kept(world: World) -> None:
+    extra = flights(2)
+    extra[0] |= {"id": "no_time", "at": None}
+    extra[1] |= {"id": "too_late", "at": datetime(2999, 1, 1, tzinfo=UTC)}
+    schema = world.spark.read.format("delta").load(world.table("flights")).schema
+    frame = world.spark.createDataFrame([tuple(row.values()) for row in extra], schema)
+    frame.write.format("delta").mode("append").save(world.table("flights"))
+
+    score(world)
+    score(world)
+
+    undated = [(r["id"], r["reason"], r["event_time"]) for r in world.output("batch") if r["event_date"] is None]
+    assert undated == [("no_time", "SCHEMA", None), ("too_late", "SCHEMA", None)]
+
+
+def test_an_empty_source_does_not_wipe_an_interval(world: World) -> None:
+    score(world)
+    DeltaTable.forPath(world.spark, world.table("flights")).delete()
+
+    with pytest.raises(RunError, match="--allow-empty"):
+        score(world)
+    assert len(world.output("batch")) == 60
+    score(world, allow_empty=True)
+    assert world.output("batch") == []
+
+
+def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    score(world)
+    expected = world.output("batch")
+
+    def die(plan: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        batch.score(world.spark, world.job, span=SPAN, clock=NOW, progress=die)
+    DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
+    done = score(world, resume=True)
+
+    assert [plan.tables["planes"] for plan in done.plans] == [0, 0]
+    assert world.output("batch") == expected

@@ -1,0 +1,120 @@
+"""The stream runner over a real broker and real Delta tables."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_scoring.errors import StateError
+from spark_scoring.run import batch, generation, ledger, stream
+from spark_scoring.run.runs import Span
+from spark_scoring.testing import KafkaBroker
+from spark_scoring.watch import parity, status, verify
+from tests.world import DAY, World, arrivals, flights, make_world, package_model, record, send
+
+BROKEN = [None, b"{", b'{"id": "x"} {}', b'{"id": "z1"}', b'{"id": 7, "origin": "EWR", "at": "2013-09-01T00:00:00Z"}']
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def world(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> Iterator[World]:
+    made = make_world(spark, tmp_path, servers=broker.servers)
+    for kind in ("flights", "arrivals"):
+        broker.create_topic(f"{made.job.name}_{kind}", partitions=2)
+    yield made
+
+
+def run(world: World) -> None:
+    stream.stream(world.spark, world.job, once=True, now=now, stop=threading.Event())
+
+
+def test_stream_and_batch_give_the_same_rows(world: World, broker: KafkaBroker) -> None:
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights()])
+    run(world)
+    span = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
+    batch.score(world.spark, world.job, span=span, clock=now())
+
+    def bare(side: str) -> list[dict[str, object]]:
+        return [{k: v for k, v in row.items() if k not in ("source", "raw")} for row in world.output(side)]
+
+    assert bare("stream") == bare("batch")
+
+
+def test_bad_records_are_kept_and_nothing_is_lost(world: World, broker: KafkaBroker) -> None:
+    good = [record(row) for row in flights(50)]
+    send(broker, f"{world.job.name}_flights", [*good[:20], *BROKEN, *good[20:]])
+    run(world)
+
+    rows = world.output("stream")
+    kept = {(row["reason"], row["raw"] and bytes(row["raw"])) for row in rows if row["reason"] in ("PARSE", "SCHEMA")}
+    expected = {*(("PARSE", value) for value in BROKEN[:3]), *(("SCHEMA", value) for value in BROKEN[3:])}
+    verdict = verify.verify_stream(world.spark, world.job)
+    assert len(rows) == 55
+    assert kept == expected
+    assert (verdict.holds, sum(p.records or 0 for p in verdict.partitions)) == (True, 55)
+
+
+def test_a_feed_reaches_the_rows_after_it(world: World, broker: KafkaBroker) -> None:
+    feed = [{"origin": "EWR", "landed": DAY + timedelta(hours=30), "delay": 500.0}]
+    send(broker, f"{world.job.name}_arrivals", [record(feed[0]), b"{"])
+    send(broker, f"{world.job.name}_flights", [record({**flights(1)[0], "at": DAY + timedelta(hours=31)})])
+    run(world)
+
+    (row,) = world.output("stream")
+    before = [a for a in arrivals() if a["origin"] == "EWR" and timedelta(hours=25) <= a["landed"] - DAY < timedelta(hours=31)]
+    rejected = world.spark.read.format("delta").load(f"{world.job.state}/feed_rejected").collect()
+    assert row["features"]["n"] == len(before) + 1
+    assert [(r["feed"], r["reason"], bytes(r["raw"])) for r in rejected] == [("arrivals", "PARSE", b"{")]
+
+
+def test_cuts_and_restarts_change_no_row(world: World, broker: KafkaBroker) -> None:
+    topic = f"{world.job.name}_flights"
+    for part in range(3):
+        send(broker, topic, [record(row) for row in flights()[part * 20 : part * 20 + 20]])
+        run(world)
+
+    commits = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
+    exact = parity.exact(world.spark, world.job, commits)
+    late = parity.late(world.spark, world.job, commits)
+    assert (len(commits), len({c.plan.commit_id for c in commits})) == (3, 3)
+    assert (exact.rows, exact.different, exact.not_checkable, late.rows, late.any_feature) == (60, 0, (), 56, 0)
+    assert verify.verify_stream(world.spark, world.job).holds
+    assert status.status(world.spark, world.job).waiting == 0
+
+
+def test_a_lost_checkpoint_stops_and_recover_goes_on(world: World, broker: KafkaBroker) -> None:
+    topic = f"{world.job.name}_flights"
+    send(broker, topic, [record(row) for row in flights(30)])
+    run(world)
+    Path(world.job.state, "checkpoint").rename(world.folder / "gone")
+    send(broker, topic, [record(row) for row in flights()[30:]])
+
+    with pytest.raises(StateError, match="spark-scoring recover"):
+        run(world)
+    committed = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
+    generation.recover(world.spark, world.job, committed, now=now().isoformat())
+    run(world)
+    run(world)
+
+    assert verify.verify_stream(world.spark, world.job).holds
+    assert len(world.output("stream")) == 60
+
+
+def test_an_alias_that_moves_takes_over_between_micro_batches(world: World, broker: KafkaBroker) -> None:
+    topic = f"{world.job.name}_flights"
+    send(broker, topic, [record(row) for row in flights(30)])
+    run(world)
+    package_model(world.spark, world.folder, strength=0.01)
+    send(broker, topic, [record(row) for row in flights()[30:]])
+    run(world)
+
+    served = {row["model_version"] for row in world.output("stream") if row["outcome"] == "scored"}
+    commits = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
+    assert served == {"1", "2"}
+    assert parity.exact(world.spark, world.job, commits).holds

@@ -1,0 +1,175 @@
+import copy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spark_scoring.errors import ConfigError
+from spark_scoring.spec.job import Job, ModelRef, StopWhen, Trigger, check_job_against_wide
+from spark_scoring.spec.read import parse_yaml
+from spark_scoring.spec.wide import WideTable
+
+CONF = Path(__file__).parents[1] / "conf" / "flights"
+ENVIRON = {"DATA": "/data", "KAFKA": "localhost:9092"}
+GIVEN: dict[str, Any] = parse_yaml(
+    """
+name: flight_delay
+rows:
+  batch:  {delta: ${DATA}/flights}
+  stream: {kafka: flights, format: json}
+kafka: {servers: ${KAFKA}, max_rows_per_batch: 50000, options: {kafka.sasl.jaas.config: secret, x: true}}
+tables:
+  planes:   {delta: ${DATA}/planes}
+  weather:  {table: catalog.weather}
+  arrivals: {delta: ${DATA}/arrivals, feed: {kafka: arrivals, time_unit: ms, unknown: reject}}
+models: {champion: models:/flight_delay@champion}
+output: {batch: ${DATA}/scores, stream: ${DATA}/scores_stream, keep: [features]}
+trigger: {every: 5s}
+stop_when: {rejected_share: 0.5, min_rows: 1000}
+state: ${DATA}/state
+registry: sqlite:///${DATA}/mlflow.db
+""",
+    source="test",
+)
+DROP = object()
+
+
+def setting(path: str, value: Any) -> dict[str, Any]:
+    mapping = copy.deepcopy(GIVEN)
+    place: Any = mapping
+    *parents, last = path.split("/")
+    for part in parents:
+        place = place[part]
+    if value is DROP:
+        del place[last]
+    else:
+        place[last] = value
+    return mapping
+
+
+def unpack(mapping: Any) -> Job:
+    return Job.unpack(mapping, ENVIRON, source="job.yaml")
+
+
+def test_what_is_read() -> None:
+    job = unpack(GIVEN)
+    assert job.batch and job.stream and job.kafka
+    assert (job.batch.format, job.batch.location, job.stream.topic) == ("delta", "/data/flights", "flights")
+    assert (job.kafka.servers, job.kafka.start) == ("localhost:9092", "earliest")
+    assert job.kafka.options == (("kafka.sasl.jaas.config", "secret"), ("x", "true"))
+    assert [table.feed is not None for table in job.tables] == [False, False, True]
+    assert job.models == (ModelRef(role="champion", uri="models:/flight_delay@champion"),)
+    assert job.trigger == Trigger(every=timedelta(seconds=5)) and job.output.keep == ("features",)
+    assert (
+        job.stop_when == StopWhen(rejected_share=0.5, min_rows=1000)
+        and job.registry == "sqlite:////data/mlflow.db"
+    )
+
+
+def test_no_secret_is_printed() -> None:
+    assert "secret" not in repr(unpack(GIVEN))
+
+
+def test_the_example_in_conf_fits_its_wide_table() -> None:
+    check_job_against_wide(Job.load(CONF / "job.yaml", ENVIRON), WideTable.load(CONF / "wide.yaml"))
+
+
+def test_models_in_every_role() -> None:
+    models = {
+        "champion": {"model": "models:/a@champion"},
+        "challenger": {"model": "models:/a@challenger", "share": 0.1},
+        "shadow": ["models:/a/7", {"model": "models:/b/1"}],
+    }
+    job = unpack(setting("models", models))
+    assert [(model.role, model.share) for model in job.models] == [
+        ("champion", None), ("challenger", 0.1), ("shadow", None), ("shadow", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("trigger", "once"), ("trigger", DROP), ("tables/planes", {"parquet": "p", "pinned": False}),
+     ("rows/batch", {"csv": "x.csv", "options": {"header": True}}), ("rows/batch", {"table": "a.b"})],
+)  # fmt: skip
+def test_what_is_allowed(path: str, value: Any) -> None:
+    unpack(setting(path, value))
+
+
+ERRORS: list[tuple[str, Any, str]] = [
+    ("modles", {}, "job.yaml: modles: unknown key 'modles'. Did you mean 'models'?"),
+    ("name", "a/b", "job.yaml: name: the name 'a/b' is not allowed"),
+    ("rows", {}, "job.yaml: rows: key 'batch' is missing."),
+    ("rows/batch", {}, "job.yaml: rows.batch: key 'delta' is missing."),
+    ("rows/batch", {"delta": "a", "csv": "b"}, "job.yaml: rows.batch: delta and csv together"),
+    ("rows/batch", {"avro": "a"}, "job.yaml: rows.batch.avro: unknown key 'avro'."),
+    (
+        "rows/batch",
+        {"delta": "${NOPE}"},
+        "job.yaml: rows.batch.delta: environment variable 'NOPE' is not set.",
+    ),
+    (
+        "rows/stream/format",
+        "avro",
+        "job.yaml: rows.stream.format: 'avro' is not allowed here. Allowed: json.",
+    ),
+    ("rows/stream/unknown", "drop", "job.yaml: rows.stream.unknown: 'drop' is not allowed here."),
+    ("rows/stream/time_unit", "ns", "job.yaml: rows.stream.time_unit: 'ns' is not allowed here."),
+    (
+        "rows/stream/kafka",
+        "arrivals",
+        "job.yaml: tables.arrivals.feed.kafka: the name 'arrivals' exists already",
+    ),
+    ("kafka", DROP, "job.yaml: key 'kafka' is missing."),
+    ("kafka/start", "now", "job.yaml: kafka.start: 'now' is not allowed here. Allowed: earliest, latest."),
+    ("kafka/max_rows_per_batch", 0, "job.yaml: kafka.max_rows_per_batch: '0' is not allowed here."),
+    ("kafka/max_rows_per_batch", "5", "job.yaml: kafka.max_rows_per_batch: expected a whole number"),
+    ("kafka/options", {"a": []}, "job.yaml: kafka.options.a: expected a text"),
+    ("tables/planes", {"parquet": "p"}, "job.yaml: tables.planes: a table in format parquet"),
+    ("tables/PLANES", {"delta": "p"}, "job.yaml: tables.PLANES: the name 'PLANES' exists already"),
+    (
+        "tables/planes",
+        {"csv": "p", "pinned": False, "feed": {"kafka": "t"}},
+        "job.yaml: tables.planes: 'feed' with",
+    ),
+    ("models", {}, "job.yaml: models: key 'champion' is missing."),
+    ("models/champion", "flight_delay", "job.yaml: models.champion: 'flight_delay' is not allowed here."),
+    ("models/challenger", {"model": "models:/a/1"}, "job.yaml: models.challenger: key 'share' is missing."),
+    (
+        "models/challenger",
+        {"model": "models:/a/1", "share": 2},
+        "job.yaml: models.challenger.share: '2' is not",
+    ),
+    ("models/shadow", "models:/a/1", "job.yaml: models.shadow: expected a list of models"),
+    ("output/stream", DROP, "job.yaml: output: key 'stream' is missing. Given: batch, keep."),
+    ("output/stream", "/data/scores/", "job.yaml: output: batch and stream in one table"),
+    (
+        "output/keep",
+        ["rows"],
+        "job.yaml: output.keep[0]: 'rows' is not allowed here. Allowed: input, features.",
+    ),
+    ("trigger", "twice", "job.yaml: trigger: expected 'once' or a mapping"),
+    ("trigger", {"every": "5"}, "job.yaml: trigger.every: '5' is not allowed here."),
+    ("stop_when/rejected_share", 0, "job.yaml: stop_when.rejected_share: '0' is not allowed here."),
+    ("stop_when/rejected_share", True, "job.yaml: stop_when.rejected_share: expected a number"),
+    ("state", DROP, "job.yaml: key 'state' is missing."),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "expected"), ERRORS, ids=lambda value: str(value)[:40])
+def test_mistakes(path: str, value: Any, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        unpack(setting(path, value))
+    assert str(caught.value).startswith(expected)
+
+
+def test_a_job_must_place_every_table_and_bound_every_feed() -> None:
+    wide = WideTable.load(CONF / "wide.yaml")
+    with pytest.raises(ConfigError, match=r"job.yaml: tables: key 'airports' is missing"):
+        check_job_against_wide(unpack(GIVEN), wide)
+    packed = wide.pack()
+    del packed["steps"][2]["max_age"]
+    mapping = setting("tables/airports", {"delta": "a"})
+    mapping["tables"]["weather"] = {"delta": "w", "feed": {"kafka": "weather"}}
+    with pytest.raises(ConfigError, match=r"steps\[2\]: as_of weather without 'max_age'"):
+        check_job_against_wide(unpack(mapping), WideTable.unpack(packed))
