@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -22,7 +21,6 @@ HOME = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HOME))
 
 from examples.flights import data, replay, report, train  # noqa: E402  examples are not part of the package
-
 from spark_scoring import Job, SparkScoringError, WideTable, package  # noqa: E402
 from spark_scoring.run.session import session  # noqa: E402
 from spark_scoring.run.widen import widen  # noqa: E402
@@ -52,7 +50,9 @@ def demo(folder: Path, rate: int) -> None:
     with KafkaBroker.start(jars=CACHE / "jars" / "kafka") as broker:
         os.environ["KAFKA"] = broker.servers
         stream_week(folder, broker, rate=rate)
-        say("[bold]6/7[/] parity and verify: the stream's commits scored again in batch, its offsets against the broker")
+        say(
+            "[bold]6/7[/] parity and verify: the stream's commits scored again in batch, its offsets against the broker"
+        )
         parity = _json("parity")
         verified = _json("verify")
     finish(folder, parity=parity, verified=verified, minutes=(time.monotonic() - started) / 60)
@@ -180,7 +180,9 @@ def _begin_anew(folder: Path) -> None:
 
     marker = folder / ".spark_scoring_demo"
     if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        raise click.UsageError(f"{folder} is not empty and was not made by this demo. Name another folder: --data FOLDER")
+        raise click.UsageError(
+            f"{folder} is not empty and was not made by this demo. Name another folder: --data FOLDER"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     marker.touch()

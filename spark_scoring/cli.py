@@ -47,12 +47,8 @@ def _duration(option: str, text: str) -> timedelta:
 
 
 def _interval(command: Callable[..., Any]) -> Callable[..., Any]:
-    end = click.option(
-        "--to", "end", required=True, metavar="INSTANT", help="End, UTC, not part of the interval."
-    )
-    start = click.option(
-        "--from", "start", required=True, metavar="INSTANT", help="Begin, UTC, as 2013-09-01."
-    )
+    end = click.option("--to", "end", required=True, metavar="INSTANT", help="End, UTC, not part of the interval.")
+    start = click.option("--from", "start", required=True, metavar="INSTANT", help="Begin, UTC, as 2013-09-01.")
     return start(end(command))
 
 
@@ -111,17 +107,11 @@ def widen_command(job: str, start: str, end: str, out: str, wide_path: str | Non
 
 
 @cli.command("package")
-@click.option(
-    "--wide", "wide_path", required=True, metavar="FILE", help="The wide.yaml that the model reads."
-)
-@click.option(
-    "--model", required=True, metavar="SOURCE", help="A joblib or pickle file, or an MLflow model URI."
-)
+@click.option("--wide", "wide_path", required=True, metavar="FILE", help="The wide.yaml that the model reads.")
+@click.option("--model", required=True, metavar="SOURCE", help="A joblib or pickle file, or an MLflow model URI.")
 @click.option("--sample", required=True, metavar="PATH", help="Wide rows as 'widen' wrote them (Delta).")
 @click.option("--name", required=True, help="The registered model's name.")
-@click.option(
-    "--registry", required=True, metavar="URI", help="The MLflow registry, as sqlite:///data/mlflow.db."
-)
+@click.option("--registry", required=True, metavar="URI", help="The MLflow registry, as sqlite:///data/mlflow.db.")
 @click.option("--alias", help="An alias to point to the new version, such as champion.")
 @JSON
 def package_command(
@@ -152,14 +142,10 @@ def package_command(
 @JOB
 @_interval
 @click.option("--cut", default="1d", show_default=True, metavar="DURATION", help="Event time of one commit.")
-@click.option(
-    "--resume", is_flag=True, help="Go on with the newest unfinished run of this interval, and its plan."
-)
+@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of this interval, and its plan.")
 @click.option("--allow-empty", is_flag=True, help="Let an interval without rows empty what the output holds.")
 @JSON
-def score_command(
-    job: str, start: str, end: str, cut: str, resume: bool, allow_empty: bool, as_json: bool
-) -> None:
+def score_command(job: str, start: str, end: str, cut: str, resume: bool, allow_empty: bool, as_json: bool) -> None:
     """Score JOB's batch rows of an interval of event time; running it again writes the same.
 
     \b

@@ -59,9 +59,7 @@ def unset_variable(where: str, *, name: str) -> ConfigError:
 
 def unknown_key(where: str, *, given: str, allowed: Iterable[str]) -> ConfigError:
     names = tuple(allowed)
-    return ConfigError(
-        f"{where}: unknown key '{given}'.{did_you_mean(given, names)} Allowed: {listed(names)}."
-    )
+    return ConfigError(f"{where}: unknown key '{given}'.{did_you_mean(given, names)} Allowed: {listed(names)}.")
 
 
 def missing_key(where: str, *, key: str, given: Iterable[str], meaning: str) -> ConfigError:
@@ -78,9 +76,7 @@ def bad_value(where: str, *, given: str, allowed: str) -> ConfigError:
 
 def unknown_name(where: str, *, kind: str, given: str, known: Iterable[str]) -> ConfigError:
     names = tuple(known)
-    return ConfigError(
-        f"{where}: unknown {kind} '{given}'.{did_you_mean(given, names)} Allowed: {listed(names)}."
-    )
+    return ConfigError(f"{where}: unknown {kind} '{given}'.{did_you_mean(given, names)} Allowed: {listed(names)}.")
 
 
 def name_taken(where: str, *, given: str, taken_by: str) -> ConfigError:
@@ -93,8 +89,7 @@ def reserved_name(where: str, *, given: str, why: str) -> ConfigError:
 
 def different_types(where: str, *, left: str, right: str) -> ConfigError:
     return ConfigError(
-        f"{where}: key types differ: {left}, {right}. Keys are compared without a cast: "
-        "declare both with one type."
+        f"{where}: key types differ: {left}, {right}. Keys are compared without a cast: declare both with one type."
     )
 
 
@@ -193,8 +188,7 @@ def sample_too_small(rows: int, *, least: int) -> ConfigError:
 
 def sample_not_scored(rows: int, *, failed: int, detail: str) -> ConfigError:
     return ConfigError(
-        f"sample: {failed} of {rows} rows got no score: {detail}. "
-        "Give a sample of which at least half can be scored."
+        f"sample: {failed} of {rows} rows got no score: {detail}. Give a sample of which at least half can be scored."
     )
 
 
@@ -273,9 +267,7 @@ def session_setting(setting: str, *, needed: str) -> ConfigError:
 
 
 def missing_table(name: str, *, where: str, cause: str) -> RunError:
-    return RunError(
-        f"table '{name}': not found at {where} ({cause}). Create it, or correct its place in the job."
-    )
+    return RunError(f"table '{name}': not found at {where} ({cause}). Create it, or correct its place in the job.")
 
 
 def unreadable_version(path: str, *, version: int, cause: str) -> RunError:
@@ -405,15 +397,11 @@ def no_commits(path: str, *, job: str) -> RunError:
 
 
 def nothing_kept(path: str) -> RunError:
-    return RunError(
-        f"{path} was written without the rows themselves. Set 'output: {{keep: [input, features]}}'."
-    )
+    return RunError(f"{path} was written without the rows themselves. Set 'output: {{keep: [input, features]}}'.")
 
 
 def nothing_to_recover(job: str) -> RunError:
-    return RunError(
-        f"{job}: the checkpoint fits the output's log; there is nothing to recover. Run 'stream'."
-    )
+    return RunError(f"{job}: the checkpoint fits the output's log; there is nothing to recover. Run 'stream'.")
 
 
 def wrong_instant(option: str, *, given: str) -> ConfigError:
@@ -421,9 +409,7 @@ def wrong_instant(option: str, *, given: str) -> ConfigError:
 
 
 def wrong_span(start: str, end: str) -> ConfigError:
-    return ConfigError(
-        f"--from {start} is not before --to {end}. The interval is half open: --to is not part of it."
-    )
+    return ConfigError(f"--from {start} is not before --to {end}. The interval is half open: --to is not part of it.")
 
 
 def broker_did_not_start(servers: str, *, reason: str, log: str) -> RunError:
@@ -456,9 +442,7 @@ def column_of_other_type(where: str, *, name: str, given: str, declared: str) ->
 
 
 def column_twice(where: str, *, name: str) -> RunError:
-    return RunError(
-        f"{where}: column '{name}' is there twice (names are compared without case). Rename or drop one."
-    )
+    return RunError(f"{where}: column '{name}' is there twice (names are compared without case). Rename or drop one.")
 
 
 def name_not_free(name: str) -> RunError:
@@ -518,9 +502,7 @@ def missing_file(path: str) -> ConfigError:
 
 
 def unreadable_model(source: str, *, reason: str) -> RunError:
-    return RunError(
-        f"--model {source}: cannot be read: {reason}. Save it again in this environment with joblib.dump."
-    )
+    return RunError(f"--model {source}: cannot be read: {reason}. Save it again in this environment with joblib.dump.")
 
 
 def not_sklearn(uri: str, *, reason: str) -> ConfigError:

@@ -59,9 +59,7 @@ def _lines(plain: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
             for item in value:
                 yield (
                     label,
-                    ", ".join(
-                        f"{key} {_text(part)}" for key, part in item.items() if part not in ("", None, [])
-                    ),
+                    ", ".join(f"{key} {_text(part)}" for key, part in item.items() if part not in ("", None, [])),
                 )
         else:
             yield label, _text(value)

@@ -1,6 +1,5 @@
 """One Spark session for the whole suite, left clean after every test."""
 
-import glob
 import os
 import sys
 from collections.abc import Iterator
@@ -38,7 +37,7 @@ SETTINGS = {
 def spark_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = SparkSession.builder.appName("tests").config(
-        "spark.jars", ",".join(sorted(glob.glob(f"{JARS}/*.jar")))
+        "spark.jars", ",".join(sorted(str(jar) for jar in Path(JARS).glob("*.jar")))
     )
     builder = builder.config("spark.sql.warehouse.dir", str(tmp_path_factory.mktemp("warehouse")))
     for name, value in SETTINGS.items():

@@ -58,9 +58,7 @@ def fitted(estimator: Any, rows: pa.Table, *, classes: int = 2) -> Pipeline:
     """The estimator behind imputing, scaling and one-hot encoding; 0 classes is a regression."""
     frame = to_pandas(rows)
     number = frame["distance"].fillna(0) + frame["seats"].fillna(0) / 100 + (frame["carrier"] == "Ü")
-    target: Any = (
-        number if not classes else pd.qcut(number, classes, labels=False).map(lambda n: f"class {n}")
-    )
+    target: Any = number if not classes else pd.qcut(number, classes, labels=False).map(lambda n: f"class {n}")
     columns = ColumnTransformer(
         [
             ("numbers", make_pipeline(SimpleImputer(), StandardScaler()), ["distance", "seats"]),

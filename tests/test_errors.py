@@ -53,11 +53,7 @@ def _constructors() -> dict[str, Callable[..., Exception]]:
     found = {}
     for name, function in inspect.getmembers(errors, inspect.isfunction):
         result = typing.get_type_hints(function).get("return")
-        if (
-            not name.startswith("_")
-            and inspect.isclass(result)
-            and issubclass(result, errors.SparkScoringError)
-        ):
+        if not name.startswith("_") and inspect.isclass(result) and issubclass(result, errors.SparkScoringError):
             found[name] = function
     return found
 

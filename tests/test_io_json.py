@@ -130,9 +130,6 @@ def test_unknown_fields_are_refused_where_the_topic_says_so() -> None:
     assert (strict(b'{"s": "a", "z": 1}')["__bad"], read(b'{"s": "a", "z": 1}')["__bad"]) == (["*"], None)
 
 
-@given(
-    st.binary(max_size=200)
-    | st.text(alphabet='{}[]":,0123456789eE.-+\\u slidbt', max_size=40).map(str.encode)
-)
+@given(st.binary(max_size=200) | st.text(alphabet='{}[]":,0123456789eE.-+\\u slidbt', max_size=40).map(str.encode))
 def test_no_bytes_raise(record: bytes) -> None:
     assert "__parse" in read(record)

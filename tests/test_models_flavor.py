@@ -85,17 +85,12 @@ def test_the_same_scores_by_every_door(champion: Package, registry: str, tmp_pat
     assert bits(loaded.predict(frame)["score"]) == expected
     assert bits(pyfunc.predict(frame[["carrier", "seats", "distance"]])["score"]) == expected
     assert bits(native.predict_proba(frame)[:, 1]) == expected
-    assert (
-        pyfunc.predict(frame[["carrier", "seats", "distance"]])["label"].tolist()
-        == MODEL.predict(frame).tolist()
-    )
+    assert pyfunc.predict(frame[["carrier", "seats", "distance"]])["label"].tolist() == MODEL.predict(frame).tolist()
 
 
 def test_the_estimator_comes_back_out(champion: Package, registry: str) -> None:
     found = flavor.native("models:/trips@champion", registry=registry)
-    assert bits(found.predict_proba(to_pandas(ROWS))[:, 1]) == bits(
-        MODEL.predict_proba(to_pandas(ROWS))[:, 1]
-    )
+    assert bits(found.predict_proba(to_pandas(ROWS))[:, 1]) == bits(MODEL.predict_proba(to_pandas(ROWS))[:, 1])
 
 
 def test_nothing_is_printed_and_nothing_lies_about(
@@ -121,9 +116,7 @@ def test_a_second_resolve_reads_the_kept_files(champion: Package, registry: str,
     inode = first.golden.stat().st_ino
     assert flavor.resolve(champion.uri, registry=registry, cache_dir=tmp_path).golden.stat().st_ino == inode
     first.golden.write_bytes(b"damaged")
-    assert (
-        digest_of(flavor.resolve(champion.uri, registry=registry, cache_dir=tmp_path).path) == champion.digest
-    )
+    assert digest_of(flavor.resolve(champion.uri, registry=registry, cache_dir=tmp_path).path) == champion.digest
 
 
 def test_a_changed_byte_is_refused(registry: str, tmp_path: Path) -> None:
@@ -207,9 +200,7 @@ def test_another_mlflow_model_is_no_package(tmp_path: Path) -> None:
 
 def test_a_package_of_another_format_is_none(champion: Package, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(champion.path, tmp_path / "copy"))
-    (copy / "package.json").write_text(
-        (copy / "package.json").read_text().replace('"format": 1', '"format": 2')
-    )
+    (copy / "package.json").write_text((copy / "package.json").read_text().replace('"format": 1', '"format": 2'))
     with pytest.raises(ConfigError, match=r"it lacks a package\.json of format 1"):
         flavor.resolve(str(copy), registry="", cache_dir=tmp_path)
 
@@ -287,9 +278,7 @@ def test_an_estimator_of_ones_own_is_pickled(tmp_path: Path) -> None:
     assert (found.spec.serialization, found.classes) == ("cloudpickle", ("0", "1"))
 
 
-def test_other_library_versions_are_told(
-    champion: Package, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_other_library_versions_are_told(champion: Package, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     copy = Path(shutil.copytree(champion.path, tmp_path / "copy"))
     spec = json.loads((copy / "package.json").read_text())
     spec["libraries"] = [["scikit-learn", "0.1"], ["nothing-here", "1"]]

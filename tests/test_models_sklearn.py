@@ -94,9 +94,7 @@ def test_regressors(estimator: Any, tmp_path: Path) -> None:
     rows = wide_rows(300)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a Poisson model of negative numbers does not converge
-        model = (
-            fitted(estimator, rows, classes=0) if name_of(estimator) != "PoissonRegressor" else poisson(rows)
-        )
+        model = fitted(estimator, rows, classes=0) if name_of(estimator) != "PoissonRegressor" else poisson(rows)
     predict, found = saved(model, tmp_path)
     outputs = predict(found.sample)
     one_thread(model)
@@ -110,9 +108,7 @@ def poisson(rows: Any) -> Pipeline:
     return make_pipeline(model[0], PoissonRegressor()).fit(to_pandas(rows), target)
 
 
-@pytest.mark.parametrize(
-    "estimator", [LogisticRegression(), RandomForestClassifier(20, n_jobs=2)], ids=name_of
-)
+@pytest.mark.parametrize("estimator", [LogisticRegression(), RandomForestClassifier(20, n_jobs=2)], ids=name_of)
 def test_a_row_has_the_same_bits_alone(estimator: Any, tmp_path: Path) -> None:
     predict, found = saved(fitted(estimator, wide_rows(300)), tmp_path)
     whole = score_blocks(found.sample, predict=predict).score
@@ -124,9 +120,7 @@ def test_a_null_text_is_one_bad_row_and_not_a_bad_block(tmp_path: Path) -> None:
     words = ColumnTransformer([("words", CountVectorizer(), "carrier")])
     good = ROWS.filter(pc.is_valid(ROWS["carrier"]))
     frame = to_pandas(good)
-    predict, found = saved(
-        make_pipeline(words, LogisticRegression()).fit(frame, frame["carrier"] == "Ü"), tmp_path
-    )
+    predict, found = saved(make_pipeline(words, LogisticRegression()).fit(frame, frame["carrier"] == "Ü"), tmp_path)
     scored = score_blocks(found.sample, predict=predict)
     missing = found.sample["carrier"].is_null().to_pylist()
     assert [reason is not None for reason in scored.reason] == missing
@@ -137,14 +131,10 @@ def test_a_null_text_is_one_bad_row_and_not_a_bad_block(tmp_path: Path) -> None:
 
 def test_every_part_has_one_thread() -> None:
     forest = RandomForestClassifier(5, n_jobs=2, random_state=0)
-    model = fitted(
-        StackingClassifier([("forest", forest), ("knn", KNeighborsClassifier(n_jobs=2))], cv=2), ROWS
-    )
+    model = fitted(StackingClassifier([("forest", forest), ("knn", KNeighborsClassifier(n_jobs=2))], cv=2), ROWS)
     one_thread(model)
     stack = model[-1]
-    assert [stack.n_jobs, *(part.n_jobs for part in stack.estimators_), stack.estimators[0][1].n_jobs] == [
-        1
-    ] * 4
+    assert [stack.n_jobs, *(part.n_jobs for part in stack.estimators_), stack.estimators[0][1].n_jobs] == [1] * 4
 
 
 def test_labels_are_text(tmp_path: Path) -> None:

@@ -54,10 +54,7 @@ def own_classes_travel() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def models() -> dict[str, Any]:
-    return {
-        name: fitted(estimator, SAMPLE, classes=CLASSES.get(name, 2))
-        for name, estimator in ESTIMATORS.items()
-    }
+    return {name: fitted(estimator, SAMPLE, classes=CLASSES.get(name, 2)) for name, estimator in ESTIMATORS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +89,7 @@ def test_the_workers_say_what_the_estimators_say(
         assert [entry["label"] for entry in found] == direct["label"].tolist()
         expected = model.predict(frame)
         assert (
-            direct["label"].tolist() == expected.tolist()
-            if name != "line"
-            else np.allclose(direct["score"], expected)
+            direct["label"].tolist() == expected.tolist() if name != "line" else np.allclose(direct["score"], expected)
         )
         assert {(e["role"], e["model"], e["model_version"], e["reason"], e["detail"]) for e in found} == {
             (name, name, "1", None, None)
@@ -122,25 +117,19 @@ def test_bits_do_not_depend_on_the_cut(
 def test_rejected_rows_are_not_scored(spark: SparkSession, packages: dict[str, Package]) -> None:
     both = [ScoredModel(role=name, package=packages[name]) for name in ("trees", "line")]
     rows = spark.createDataFrame(SAMPLE)
-    some = entries(
-        score_rows(rows, both, where=F.when(F.col("seats") > 100, True).when(F.col("seats") > 50, False))
-    )
+    some = entries(score_rows(rows, both, where=F.when(F.col("seats") > 100, True).when(F.col("seats") > 50, False)))
     every = entries(score_rows(rows, both))
     wanted = {
         key
         for key, seats in zip(SAMPLE["id"].to_pylist(), SAMPLE["seats"].to_pylist(), strict=True)
         if (seats or 0) > 100
     }
-    assert {e for found in entries(score_rows(rows, both, where=F.lit(False))).values() for e in found} == {
-        None
-    }
+    assert {e for found in entries(score_rows(rows, both, where=F.lit(False))).values() for e in found} == {None}
     assert some == {key: every[key] if key in wanted else [None, None] for key in every}
 
 
 def test_one_evaluation_however_often_it_is_read(spark: SparkSession, packages: dict[str, Package]) -> None:
-    scored = score_rows(
-        spark.createDataFrame(SAMPLE), [ScoredModel(role="champion", package=packages["trees"])]
-    )
+    scored = score_rows(spark.createDataFrame(SAMPLE), [ScoredModel(role="champion", package=packages["trees"])])
     entry = F.col("scores")[0]
     used = (
         scored.withColumn("score", entry["score"])
@@ -173,9 +162,7 @@ class Moody(RegressorMixin, BaseEstimator):
         return np.where(frame["carrier"] == "BB", math.nan, frame["distance"].fillna(0.0))
 
 
-def test_one_models_failure_touches_no_other(
-    spark: SparkSession, packages: dict[str, Package], tmp_path: Path
-) -> None:
+def test_one_models_failure_touches_no_other(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
     sample = SAMPLE.filter(pc.is_in(SAMPLE["carrier"], pa.array(["AA", None])))
     moody = Moody().fit(to_pandas(sample)[["carrier", "distance"]])
     flavor.save_model(moody, tmp_path / "moody", wide=WIDE, sample=sample)
@@ -244,17 +231,13 @@ def test_a_model_is_loaded_once_per_worker(spark: SparkSession, tmp_path: Path) 
     scored = score_rows(rows, model).filter("scores[0].score is not null")
     assert (scored.rdd.getNumPartitions(), scored.count()) == (50, 400)
     for part in range(4):
-        spark.createDataFrame(SAMPLE.slice(part * 100, 100)).coalesce(1).write.parquet(
-            str(tmp_path / f"in/{part}")
-        )
+        spark.createDataFrame(SAMPLE.slice(part * 100, 100)).coalesce(1).write.parquet(str(tmp_path / f"in/{part}"))
     batches: list[int] = []
 
     def each(batch: DataFrame, number: int) -> None:
         batches.append(score_rows(batch, model).filter("scores[0].score is not null").count())
 
-    stream = (
-        spark.readStream.schema(rows.schema).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "in/*"))
-    )
+    stream = spark.readStream.schema(rows.schema).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "in/*"))
     query = stream.writeStream.foreachBatch(each).option("checkpointLocation", str(tmp_path / "state"))
     query.trigger(availableNow=True).start().awaitTermination()
     assert batches == [100, 100, 100, 100]
@@ -262,17 +245,13 @@ def test_a_model_is_loaded_once_per_worker(spark: SparkSession, tmp_path: Path) 
     assert set(loads().values()) == {1} and len(loads()) <= 4
 
 
-def test_a_streaming_frame_is_scored_too(
-    spark: SparkSession, packages: dict[str, Package], tmp_path: Path
-) -> None:
+def test_a_streaming_frame_is_scored_too(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
     rows = spark.createDataFrame(SAMPLE)
     rows.write.parquet(str(tmp_path / "in"))
     model = [ScoredModel(role="champion", package=packages["logistic"])]
     stream = score_rows(spark.readStream.schema(rows.schema).parquet(str(tmp_path / "in")), model)
     query = stream.writeStream.format("memory").queryName("scored_stream")
-    query.option("checkpointLocation", str(tmp_path / "state")).trigger(
-        availableNow=True
-    ).start().awaitTermination()
+    query.option("checkpointLocation", str(tmp_path / "state")).trigger(availableNow=True).start().awaitTermination()
     assert entries(spark.table("scored_stream")) == entries(score_rows(rows, model))
 
 
@@ -291,9 +270,7 @@ def test_a_frame_that_does_not_fit(
     spark: SparkSession, packages: dict[str, Package], change: Callable[[DataFrame], DataFrame], message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
-        score_rows(
-            change(spark.createDataFrame(SAMPLE)), [ScoredModel(role="champion", package=packages["trees"])]
-        )
+        score_rows(change(spark.createDataFrame(SAMPLE)), [ScoredModel(role="champion", package=packages["trees"])])
 
 
 def test_the_golden_sample_holds(spark: SparkSession, packages: dict[str, Package]) -> None:
@@ -301,9 +278,7 @@ def test_the_golden_sample_holds(spark: SparkSession, packages: dict[str, Packag
         check_golden(spark, package)
 
 
-def test_another_score_or_label_is_refused(
-    spark: SparkSession, packages: dict[str, Package], tmp_path: Path
-) -> None:
+def test_another_score_or_label_is_refused(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
     package = packages["trees"]
     golden = pq.read_table(package.golden)
     score = golden["score"].to_numpy().copy()

@@ -67,7 +67,9 @@ def test_a_feed_reaches_the_rows_after_it(world: World, broker: KafkaBroker) -> 
     run(world)
 
     (row,) = world.output("stream")
-    before = [a for a in arrivals() if a["origin"] == "EWR" and timedelta(hours=25) <= a["landed"] - DAY < timedelta(hours=31)]
+    before = [
+        a for a in arrivals() if a["origin"] == "EWR" and timedelta(hours=25) <= a["landed"] - DAY < timedelta(hours=31)
+    ]
     rejected = world.spark.read.format("delta").load(f"{world.job.state}/feed_rejected").collect()
     assert row["features"]["n"] == len(before) + 1
     assert [(r["feed"], r["reason"], bytes(r["raw"])) for r in rejected] == [("arrivals", "PARSE", b"{")]

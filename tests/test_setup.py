@@ -125,9 +125,7 @@ def test_a_second_set_up_waits_for_the_first(clone: Path) -> None:
     environ = {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(clone)}
     with (clone / ".cache" / "setup.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        second = subprocess.Popen(
-            [clone / "tools" / "setup.sh", "run"], env=environ, stderr=subprocess.PIPE, text=True
-        )
+        second = subprocess.Popen([clone / "tools" / "setup.sh", "run"], env=environ, stderr=subprocess.PIPE, text=True)
         assert second.stderr is not None
         lines = [second.stderr.readline(), second.stderr.readline()]
         made_meanwhile = (clone / ".venv").exists()
@@ -168,9 +166,7 @@ def test_a_changed_jar_is_refused(install: ModuleType, tmp_path: Path) -> None:
         install.check_jars("spark", tmp_path / "spark")
 
 
-def test_an_interrupted_stage_is_done_again_and_a_done_one_is_not(
-    install: ModuleType, tmp_path: Path
-) -> None:
+def test_an_interrupted_stage_is_done_again_and_a_done_one_is_not(install: ModuleType, tmp_path: Path) -> None:
     calls: list[str] = []
 
     def make() -> None:

@@ -61,10 +61,7 @@ def test_what_is_read() -> None:
     assert [table.feed is not None for table in job.tables] == [False, False, True]
     assert job.models == (ModelRef(role="champion", uri="models:/flight_delay@champion"),)
     assert job.trigger == Trigger(every=timedelta(seconds=5)) and job.output.keep == ("features",)
-    assert (
-        job.stop_when == StopWhen(rejected_share=0.5, min_rows=1000)
-        and job.registry == "sqlite:////data/mlflow.db"
-    )
+    assert job.stop_when == StopWhen(rejected_share=0.5, min_rows=1000) and job.registry == "sqlite:////data/mlflow.db"
 
 
 def test_no_secret_is_printed() -> None:

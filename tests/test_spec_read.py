@@ -1,4 +1,3 @@
-# ruff: noqa: E501  a table of cases reads better with one case a line
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -50,10 +49,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 plain = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Co"])),
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Co"])),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii")), inner),
 )
 

@@ -201,16 +201,12 @@ def test_nothing_raises_and_types_are_sparks(extreme: DataFrame) -> None:
     assert wrong == []
 
 
-atoms = st.sampled_from(
-    ["i", "l", "d", "n", "2", "1.5", "3L", "-4", "(i + 1)", "abs(i)", "-n", "coalesce(i, l)"]
-)
+atoms = st.sampled_from(["i", "l", "d", "n", "2", "1.5", "3L", "-4", "(i + 1)", "abs(i)", "-n", "coalesce(i, l)"])
 numbers = st.recursive(
     atoms,
     lambda inner: st.one_of(
         st.builds(lambda a, s, b: f"{a} {s} {b}", inner, st.sampled_from("+-*"), atoms),
-        st.builds(
-            lambda a, s, b: f"{a} {s} {b}", inner, st.sampled_from("/%"), st.sampled_from(["2", "7", "1.5"])
-        ),
+        st.builds(lambda a, s, b: f"{a} {s} {b}", inner, st.sampled_from("/%"), st.sampled_from(["2", "7", "1.5"])),
         st.builds(lambda a, b: f"if({a} > 3, {a}, {b})", atoms, atoms),
     ),
     max_leaves=4,
@@ -219,8 +215,7 @@ tests = st.builds(
     lambda a, s, b: f"{a} {s} {b}", numbers, st.sampled_from(["=", "<", ">=", "<>", "<=>", "!="]), numbers
 ) | st.builds(lambda a, b, c: f"{a} not between {b} and {c}", numbers, atoms, atoms)
 conditions = st.recursive(
-    tests
-    | st.sampled_from(["b", "s like 'a%'", "s in ('abc', 'x')", "s is not null", "b is true", "not b = b"]),
+    tests | st.sampled_from(["b", "s like 'a%'", "s in ('abc', 'x')", "s is not null", "b is true", "not b = b"]),
     lambda inner: st.builds(
         lambda n, a, s, b: f"{n}{a} {s} {b}",
         st.sampled_from(["", "not "]),
@@ -261,9 +256,7 @@ def test_a_quoted_text_is_read_back(value: str) -> None:
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), min_size=30, max_size=30))
 def test_spark_reads_a_quoted_text_as_we_do(spark: SparkSession, values: list[str]) -> None:
-    row = spark.sql(
-        "select " + ", ".join(f"{quote(value)} as c{index}" for index, value in enumerate(values))
-    ).first()
+    row = spark.sql("select " + ", ".join(f"{quote(value)} as c{index}" for index, value in enumerate(values))).first()
     assert row is not None and list(row) == values
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  a table of cases reads better with one case a line
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

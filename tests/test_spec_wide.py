@@ -186,9 +186,7 @@ def test_a_column_of_an_earlier_step_may_be_a_key() -> None:
 
 def test_two_ways_to_write_one_definition_are_equal() -> None:
     mapping = changed(lambda m: m["steps"][0].update(on={"TAILNUM": "tailnum"}))
-    mapping["steps"][1].update(
-        max_age="120m", take={"temp": "Temp", "wind_speed": "wind_speed"}, strict=False
-    )
+    mapping["steps"][1].update(max_age="120m", take={"temp": "Temp", "wind_speed": "wind_speed"}, strict=False)
     mapping["steps"][3]["columns"]["plane_age"] = "YEAR(Sched_Dep)-plane_year"
     mapping["rows"]["time_range"] = ["1970-01-01", "2100-01-01T00:00:00Z"]
     mapping["rows"]["columns"]["tailnum"] = "STRING"

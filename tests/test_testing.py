@@ -26,13 +26,9 @@ def own() -> Iterator[KafkaBroker]:
 
 
 def read(servers: str, topic: str, *, count: int) -> list[tuple[int, int, int, bytes | None, bytes | None]]:
-    consumer = KafkaConsumer(
-        bootstrap_servers=servers, auto_offset_reset="earliest", consumer_timeout_ms=20_000
-    )
+    consumer = KafkaConsumer(bootstrap_servers=servers, auto_offset_reset="earliest", consumer_timeout_ms=20_000)
     with consumer:
-        consumer.assign(
-            [TopicPartition(topic, part) for part in sorted(consumer.partitions_for_topic(topic))]
-        )
+        consumer.assign([TopicPartition(topic, part) for part in sorted(consumer.partitions_for_topic(topic))])
         rows = [next(consumer) for _ in range(count)]
     return sorted((row.partition, row.offset, row.timestamp, row.key, row.value) for row in rows)
 

@@ -60,9 +60,7 @@ MAPPING: dict[str, Any] = {
 
 def dice_rows(dice: Dice, *, cases: int) -> list[Row]:
     keys = [f"{case}{key}" if key is not None else None for case in range(cases) for key in KEYS]
-    rows = [
-        {"k": dice.pick(keys), "g": dice.pick((1, 2, None)), "at": dice.instant()} for _ in range(8 * cases)
-    ]
+    rows = [{"k": dice.pick(keys), "g": dice.pick((1, 2, None)), "at": dice.instant()} for _ in range(8 * cases)]
     return [{"id": i, **row} for i, row in enumerate(rows)]
 
 
@@ -95,9 +93,7 @@ def test_every_as_of_agrees_with_the_oracle(spark: SparkSession, seed: int) -> N
 def test_zeros_that_tie_give_plus_zero_and_an_untied_one_keeps_its_sign(spark: SparkSession) -> None:
     row = {"g": 1, "seen": NOON, "s": "s"}
     signs = [{"x": -0.0, "y": 0.0}, {"x": 0.0, "y": -0.0}]
-    table = [
-        {**row, **sign, "key": key} for key, order in {"a": 1, "b": -1}.items() for sign in signs[::order]
-    ]
+    table = [{**row, **sign, "key": key} for key, order in {"a": 1, "b": -1}.items() for sign in signs[::order]]
     table.append({**row, "key": "c", "x": -0.0, "y": -0.0})
     world = world_of(MAPPING, tables={"plain": table, "late": []})
     rows = [{"id": i, "k": key, "g": 1, "at": NOON + SECOND} for i, key in enumerate("abc")]

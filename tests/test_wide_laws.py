@@ -36,9 +36,7 @@ def by_content(rows: Sequence[Row]) -> Any:
 def known(request: pytest.FixtureRequest, spark_session: SparkSession) -> Iterator[Known]:
     dice = Dice(request.param)
     world, rows = dice_world(dice), dice_rows(dice)
-    yield Known(
-        world=world, rows=rows, whole=by_content(transformed(spark_session, rows, world=world)), dice=dice
-    )
+    yield Known(world=world, rows=rows, whole=by_content(transformed(spark_session, rows, world=world)), dice=dice)
 
 
 def rows_frame(spark: SparkSession, known: Known, rows: Sequence[Row]) -> DataFrame:
@@ -60,9 +58,7 @@ def test_cut_the_rows_in_any_way_and_nothing_changes(spark: SparkSession, known:
     assert by_content(collected(reduce(DataFrame.unionByName, results))) == known.whole
 
 
-def test_order_of_rows_files_partitions_and_columns_changes_nothing(
-    spark: SparkSession, known: Known
-) -> None:
+def test_order_of_rows_files_partitions_and_columns_changes_nothing(spark: SparkSession, known: Known) -> None:
     def mixed(given: DataFrame) -> DataFrame:
         names = random.Random(3).sample(given.columns, len(given.columns))
         return given.orderBy(*names).select(*names).repartition(5)
@@ -70,15 +66,11 @@ def test_order_of_rows_files_partitions_and_columns_changes_nothing(
     tables = {name: mixed(table) for name, table in frames_of(spark, known.world).items()}
     result = known.world.wide.transform(mixed(rows_frame(spark, known, known.rows)), tables)
 
-    assert (
-        by_content([{name: row[name] for name in known.whole[0]} for row in collected(result)]) == known.whole
-    )
+    assert by_content([{name: row[name] for name in known.whole[0]} for row in collected(result)]) == known.whole
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
-def test_the_number_of_shuffle_partitions_changes_nothing(
-    spark: SparkSession, known: Known, partitions: int
-) -> None:
+def test_the_number_of_shuffle_partitions_changes_nothing(spark: SparkSession, known: Known, partitions: int) -> None:
     spark.conf.set("spark.sql.shuffle.partitions", partitions)
     spark.conf.set("spark.sql.adaptive.enabled", "false")
     try:
@@ -114,9 +106,7 @@ def test_leaving_out_what_nobody_reads_changes_no_other_column(
     assert {name.lower() for name in needed} <= set(result.columns)
     assert len(result.columns) < len(known.whole[0])
     assert "y" in result.columns and "seats" in result.columns
-    assert by_content(collected(result)) == [
-        {name: row[name] for name in result.columns} for row in known.whole
-    ]
+    assert by_content(collected(result)) == [{name: row[name] for name in result.columns} for row in known.whole]
 
 
 def test_no_job_is_run_by_transform(spark: SparkSession, known: Known) -> None:

@@ -40,10 +40,7 @@ def test_every_lookup_agrees_with_the_oracle(spark: SparkSession, seed: int) -> 
     dice = Dice(seed)
     keys = [None if key is None else f"{case}{key}" for case in range(30) for key in KEYS]
     a = [{"key": dice.pick(keys), "x": dice.pick(FLOATS), "next": dice.pick(keys)} for _ in range(250)]
-    b = [
-        {"k": dice.pick(keys), "g": dice.pick((1, 2, None)), "y": dice.pick(([], [-0.0, None], None))}
-        for _ in keys
-    ]
+    b = [{"k": dice.pick(keys), "g": dice.pick((1, 2, None)), "y": dice.pick(([], [-0.0, None], None))} for _ in keys]
     c = [{"r": value, "s": dice.pick((None, "s"))} for value in (0.0, 1.5, float("nan"), None, 3.3, 3.3)]
     rows = [
         {

@@ -56,9 +56,7 @@ def tables(spark: SparkSession) -> dict[str, DataFrame]:
 
 
 def reasons(spark: SparkSession, *rows: Row) -> list[Any]:
-    given = frame(
-        spark, [{"__parse": None, "__bad": None, **GOOD, **row} for row in rows], {**READER, **ROWS}
-    )
+    given = frame(spark, [{"__parse": None, "__bad": None, **GOOD, **row} for row in rows], {**READER, **ROWS})
     result = transform(WIDE, given, tables(spark)).select("rejected.code", "rejected.detail")
     return [tuple(row) for row in result.collect()]
 
@@ -148,9 +146,7 @@ def test_columns_keep_their_order_and_extra_ones_pass_through(spark: SparkSessio
 
 def test_a_claim_of_not_null_does_not_switch_the_check_off(spark: SparkSession, tmp_path: Path) -> None:
     frame(spark, [GOOD, {**GOOD, "Origin": None}], ROWS).write.parquet(f"{tmp_path}/rows")
-    claims = StructType.fromDDL(
-        "id bigint not null, Origin string not null, tail string, at timestamp not null"
-    )
+    claims = StructType.fromDDL("id bigint not null, Origin string not null, tail string, at timestamp not null")
 
     found = transform(WIDE, spark.read.schema(claims).parquet(f"{tmp_path}/rows"), tables(spark))
 

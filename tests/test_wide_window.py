@@ -116,9 +116,7 @@ def dice_tables(dice: Dice, *, cases: int) -> dict[str, list[Row]]:
 
 def dice_rows(dice: Dice, *, cases: int) -> list[Row]:
     keys = [None if key is None else f"{case}{key}" for case in range(cases) for key in KEYS]
-    rows = [
-        {"k": dice.pick(keys), "g": dice.pick((1, 2, None)), "at": dice.instant()} for _ in range(8 * cases)
-    ]
+    rows = [{"k": dice.pick(keys), "g": dice.pick((1, 2, None)), "at": dice.instant()} for _ in range(8 * cases)]
     return [{"id": i, **row} for i, row in enumerate(rows)]
 
 
@@ -186,9 +184,7 @@ def test_decimal_sums_are_exact_up_to_38_digits(spark: SparkSession, kind: str) 
     most = Decimal((0, (9,) * precision, -scale))
     least, debt = Decimal((0, (1,), -scale)), most.copy_negate()
 
-    found = one_window(
-        spark, kind, {"s": "sum(v)", "m": "mean(v)"}, most, most, least, debt, debt, least, debt, most
-    )
+    found = one_window(spark, kind, {"s": "sum(v)", "m": "mean(v)"}, most, most, least, debt, debt, least, debt, most)
 
     assert found["s"] == 2 * least
 

@@ -74,9 +74,7 @@ def same(rows: Sequence[Row], *, by: Sequence[str]) -> list[Any]:
 
 def frames_of(spark: SparkSession, world: World) -> dict[str, DataFrame]:
     wide = world.wide
-    return {
-        table.name: frame(spark, world.tables[table.name], types_of(table.columns)) for table in wide.tables
-    }
+    return {table.name: frame(spark, world.tables[table.name], types_of(table.columns)) for table in wide.tables}
 
 
 def transformed(

@@ -78,9 +78,7 @@ NAMES = ("a", "ü", "日本", "d", "e", "f", "g", "h")
 
 
 def dice_world(dice: Dice) -> World:
-    planes = [
-        {"tail": name, "home": dice.pick((*NAMES, None)), "seats": dice.pick((1, 2, None))} for name in NAMES
-    ]
+    planes = [{"tail": name, "home": dice.pick((*NAMES, None)), "seats": dice.pick((1, 2, None))} for name in NAMES]
     weather, events = [], []
     for _ in range(400):
         time = dice.maybe_instant()
@@ -102,9 +100,7 @@ def dice_rows(dice: Dice, *, count: int = 300) -> list[Row]:
     rows = []
     for i in range(count):
         key, tail = dice.pick((*NAMES, *NAMES, None)), dice.pick((*NAMES, None, "no plane"))
-        rows.append(
-            {"id": i, "k": key, "tail": tail, "at": dice.pick((None, *[dice.instant() for _ in range(19)]))}
-        )
+        rows.append({"id": i, "k": key, "tail": tail, "at": dice.pick((None, *[dice.instant() for _ in range(19)]))})
     return dice.repeated(rows)
 
 
@@ -127,8 +123,6 @@ def later_rows(world: World, *, than: int) -> World:
 def sliced(world: World, *, to: tuple[int, int], back_us: int) -> World:
     """The world with the rows of `events` that some row between two instants can reach."""
     events = [
-        row
-        for row in world.tables["events"]
-        if row["seen"] is not None and to[0] - back_us <= row["seen"] <= to[1]
+        row for row in world.tables["events"] if row["seen"] is not None and to[0] - back_us <= row["seen"] <= to[1]
     ]
     return World(wide=world.wide, tables={**world.tables, "events": events}, python=world.python)

@@ -88,9 +88,7 @@ ORDER = {
     "planes": ["tailnum"],
     "airports": ["faa"],
 }
-ROWS_PER_FILE = (
-    30_000  # about a month of flights: files do not overlap in time, so a reader can skip most of them
-)
+ROWS_PER_FILE = 30_000  # about a month of flights: files do not overlap in time, so a reader can skip most of them
 
 # four destinations are not in the airports' file: Puerto Rico and the Virgin Islands, on the same clock
 ELSEWHERE = "America/Puerto_Rico"

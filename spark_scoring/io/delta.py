@@ -117,9 +117,7 @@ def append_once(
     return _write(frame, writer.partitionBy(*partition_by), path, metadata)
 
 
-def replace_where(
-    frame: DataFrame, path: str, *, predicate: str, metadata: str, partition_by: Sequence[str]
-) -> int:
+def replace_where(frame: DataFrame, path: str, *, predicate: str, metadata: str, partition_by: Sequence[str]) -> int:
     """Replace the rows for which the predicate holds by the frame; the version written."""
     writer = frame.write.format("delta").option("mergeSchema", "true").partitionBy(*partition_by)
     if is_table(frame.sparkSession, path):

@@ -39,8 +39,7 @@ def stream(
 def between(spark: SparkSession, kafka: Kafka, ranges: Ranges) -> DataFrame:
     """The committed records of the ranges, each record once."""
     bounds = [
-        {topic: {str(p): span[end] for p, span in spans.items()} for topic, spans in ranges.items()}
-        for end in (0, 1)
+        {topic: {str(p): span[end] for p, span in spans.items()} for topic, spans in ranges.items()} for end in (0, 1)
     ]
     reader = spark.read.format("kafka").options(**_options(kafka, sorted(ranges)))
     reader = reader.option("startingOffsets", json.dumps(bounds[0]))

@@ -56,9 +56,7 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
             return _csv(spark, source, columns)
         return spark.read.format(source.format).options(**dict(source.options)).load(source.location)
     except AnalysisException as error:
-        raise errors.missing_table(
-            source.location, where=source.format, cause=error.getCondition() or ""
-        ) from None
+        raise errors.missing_table(source.location, where=source.format, cause=error.getCondition() or "") from None
 
 
 def schema_of(columns: tuple[Column, ...]) -> T.StructType:
@@ -79,8 +77,6 @@ def _csv(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> Da
     there = {name.lower(): name for name in frame.columns}
     texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns if c.name.lower() in there}
     values = {c.name: texts[c.name].try_cast(c.type) for c in columns if c.name in texts}
-    bad = F.array_compact(
-        F.array(*[F.when(texts[n].isNotNull() & values[n].isNull(), F.lit(n)) for n in values])
-    )
+    bad = F.array_compact(F.array(*[F.when(texts[n].isNotNull() & values[n].isNull(), F.lit(n)) for n in values]))
     kept = [value.alias(name) for name, value in values.items()]
     return frame.select(*kept, F.lit(None).cast("string").alias("__parse"), bad.alias("__bad"))

@@ -51,9 +51,7 @@ def inputs_for(model: Any, *, wide: WideTable, sample: pa.Table | pd.DataFrame) 
     known = (*(column.name for column in wide.rows.columns), *wide.columns_added())
     if missing := _missing(names, known):
         raise inputs_not_in_wide(wide.name, missing=missing, known=known)
-    if missing := _missing(
-        names, sample.columns if isinstance(sample, pd.DataFrame) else sample.column_names
-    ):
+    if missing := _missing(names, sample.columns if isinstance(sample, pd.DataFrame) else sample.column_names):
         raise sample_lacks(missing, known=_names(sample))
     if len(sample) < LEAST_SAMPLE:
         raise sample_too_small(len(sample), least=LEAST_SAMPLE)
@@ -61,9 +59,7 @@ def inputs_for(model: Any, *, wide: WideTable, sample: pa.Table | pd.DataFrame) 
     columns = {name: _column(sample, name) for name in names}
     typed = {name: _typed(name, column, declared=declared) for name, column in columns.items()}
     features = tuple(Feature(name=name, type=str(spark_type(array.type))) for name, array in typed.items())
-    return Inputs(
-        features=features, sample=pa.RecordBatch.from_arrays(list(typed.values()), names=list(names))
-    )
+    return Inputs(features=features, sample=pa.RecordBatch.from_arrays(list(typed.values()), names=list(names)))
 
 
 def spec_of(model: Any, *, features: tuple[Feature, ...], file: str, serialization: str) -> ModelSpec:
@@ -102,9 +98,7 @@ def write_parts(folder: Path, *, wide: WideTable, spec: ModelSpec, sample: pa.Re
         failed = sample.num_rows - len(good)
         raise sample_not_scored(sample.num_rows, failed=failed, detail=_commonest(scored))
     everything = _with_outputs(sample, scored)
-    golden = everything.take(
-        pa.array(good[np.unique(np.linspace(0, len(good) - 1, GOLDEN_ROWS).astype(int))])
-    )
+    golden = everything.take(pa.array(good[np.unique(np.linspace(0, len(good) - 1, GOLDEN_ROWS).astype(int))]))
     (folder / SPEC).write_text(spec.dump(), "utf-8")
     (folder / WIDE).write_text(wide.dump(), "utf-8")
     (folder / BASELINE).write_text(json.dumps(profile(everything), indent=1) + "\n", "utf-8")
@@ -114,24 +108,17 @@ def write_parts(folder: Path, *, wide: WideTable, spec: ModelSpec, sample: pa.Re
 def _with_outputs(sample: pa.RecordBatch, scored: Scored) -> pa.RecordBatch:
     score = pa.array(scored.score, pa.float64(), mask=scored.failed)
     label = pa.array(scored.label, pa.string())
-    return pa.RecordBatch.from_arrays(
-        [*sample.columns, score, label], names=[*sample.schema.names, "score", "label"]
-    )
+    return pa.RecordBatch.from_arrays([*sample.columns, score, label], names=[*sample.schema.names, "score", "label"])
 
 
 def _commonest(scored: Scored) -> str:
-    texts = [
-        f"{reason} {detail or ''}".strip()
-        for reason, detail in zip(scored.reason, scored.detail, strict=True)
-    ]
+    texts = [f"{reason} {detail or ''}".strip() for reason, detail in zip(scored.reason, scored.detail, strict=True)]
     failures = [text for text, reason in zip(texts, scored.reason, strict=True) if reason]
     return max(set(failures), key=failures.count)
 
 
 def _names(sample: pa.Table | pd.DataFrame) -> list[str]:
-    return [
-        str(name) for name in (sample.columns if isinstance(sample, pd.DataFrame) else sample.column_names)
-    ]
+    return [str(name) for name in (sample.columns if isinstance(sample, pd.DataFrame) else sample.column_names)]
 
 
 def _missing(names: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -152,9 +139,7 @@ def _declared_types(wide: WideTable) -> dict[str, str]:
 def _column(sample: pa.Table | pd.DataFrame, name: str) -> pa.Array:
     given = next(known for known in _names(sample) if known.lower() == name.lower())
     try:
-        column = (
-            pa.array(sample[given], from_pandas=True) if isinstance(sample, pd.DataFrame) else sample[given]
-        )
+        column = pa.array(sample[given], from_pandas=True) if isinstance(sample, pd.DataFrame) else sample[given]
     except pa.ArrowException:
         raise sample_type(name, expected="values of one type") from None
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -31,11 +31,7 @@ def inputs_of(model: Any) -> tuple[str, ...]:
             why="it knows no column names",
             do="Fit it on a DataFrame, as spark_scoring.to_pandas gives it",
         )
-    used = (
-        {name for columns in _taken(first) for name in _named(columns, names)}
-        if _taken(first)
-        else set(names)
-    )
+    used = {name for columns in _taken(first) for name in _named(columns, names)} if _taken(first) else set(names)
     return tuple(str(name) for name in names if name in used)
 
 
@@ -56,9 +52,7 @@ def classes_of(model: Any) -> tuple[str, ...]:
     if isinstance(classes, list) or np.ndim(classes) != 1:
         raise unsupported_model(_kind(model), why="it has several outputs", do="Package one model per output")
     if len(classes) < 2:
-        raise unsupported_model(
-            _kind(model), why="it knows one class only", do="Fit it on rows of two classes or more"
-        )
+        raise unsupported_model(_kind(model), why="it knows one class only", do="Fit it on rows of two classes or more")
     return tuple(str(value) for value in np.asarray(classes).tolist())
 
 
@@ -94,11 +88,7 @@ def _named(columns: Any, names: Iterable[str]) -> list[str]:
     if isinstance(columns, str):
         return [columns]
     if isinstance(columns, slice):
-        return (
-            list(names)[columns]
-            if not isinstance(columns.start or columns.stop, str)
-            else _between(columns, names)
-        )
+        return list(names)[columns] if not isinstance(columns.start or columns.stop, str) else _between(columns, names)
     picked = np.atleast_1d(np.asarray(columns))
     if picked.dtype.kind in "biu":
         return list(np.asarray(list(names), dtype=object)[picked])

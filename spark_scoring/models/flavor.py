@@ -142,9 +142,7 @@ def package(
         folder = Path(scratch) / "package"
         save_model(model, folder, wide=wide, sample=sample)
         with client_of(registry, create=True) as client:
-            model_id = log_folder(
-                client, folder, name=name, experiment=experiment_of(client, registry=registry)
-            )
+            model_id = log_folder(client, folder, name=name, experiment=experiment_of(client, registry=registry))
             version = register(client, name, model_id=model_id, digest=digest_of(folder))
             if alias:
                 client.set_registered_model_alias(name, alias, version)

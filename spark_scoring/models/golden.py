@@ -25,11 +25,7 @@ def check_golden(spark: SparkSession, package: Package) -> None:
     rows = spark.createDataFrame(features.append_column(ROW, pa.array(range(len(golden)), pa.int64())))
     scored = score_rows(rows, [ScoredModel(role="golden", package=package)])
     entry = F.col(SCORES)[0]
-    found = (
-        scored.select(ROW, entry["score"].alias("score"), entry["label"].alias("label"))
-        .toArrow()
-        .sort_by(ROW)
-    )
+    found = scored.select(ROW, entry["score"].alias("score"), entry["label"].alias("label")).toArrow().sort_by(ROW)
     compare_golden(package, golden=golden, found=found)
 
 
@@ -41,9 +37,7 @@ def compare_golden(package: Package, *, golden: pa.Table, found: pa.Table) -> No
     was = golden["score"].to_numpy()
     now = found["score"].cast(pa.float64()).to_numpy()
     beyond = ~within(now, was, tolerance=package.tolerance)
-    flipped = sum(
-        a != b for a, b in zip(golden["label"].to_pylist(), found["label"].to_pylist(), strict=True)
-    )
+    flipped = sum(a != b for a, b in zip(golden["label"].to_pylist(), found["label"].to_pylist(), strict=True))
     if beyond.any() or flipped:
         greatest = np.nanmax(np.abs(now - was)) if np.isfinite(now).any() else np.nan
         raise golden_differs(

@@ -38,7 +38,5 @@ def _numbers(column: pa.Array | pa.ChunkedArray) -> dict[str, Any]:
 
 def _texts(column: pa.Array | pa.ChunkedArray) -> dict[str, Any]:
     counts = column.drop_null().value_counts().to_pylist()
-    ordered = sorted(
-        ((str(one["values"]), one["counts"]) for one in counts), key=lambda pair: (-pair[1], pair[0])
-    )
+    ordered = sorted(((str(one["values"]), one["counts"]) for one in counts), key=lambda pair: (-pair[1], pair[0]))
     return {"distinct": len(counts), "commonest": [list(pair) for pair in ordered[:COMMONEST]]}

@@ -93,9 +93,7 @@ def download(uri: str, scratch: Path, *, place: Callable[[], str], registry: str
     from mlflow.exceptions import MlflowException
 
     try:
-        return Path(
-            mlflow.artifacts.download_artifacts(place(), dst_path=str(scratch), tracking_uri=registry)
-        )
+        return Path(mlflow.artifacts.download_artifacts(place(), dst_path=str(scratch), tracking_uri=registry))
     except (MlflowException, OSError) as error:
         raise missing_artifact(uri, reason=first_line(error)) from None
 

@@ -77,9 +77,7 @@ def _entries(scored: list[Scored], models: tuple[Shipped, ...], rows: int) -> pa
     }
     columns = {name: pa.array(_row_by_row(texts[name]), pa.string()) for name in TEXTS}
     missing = _row_by_row([one.failed for one in scored]).astype(bool)
-    columns["score"] = pa.array(
-        _row_by_row([one.score for one in scored]).astype(float), pa.float64(), mask=missing
-    )
+    columns["score"] = pa.array(_row_by_row([one.score for one in scored]).astype(float), pa.float64(), mask=missing)
     order = (*TEXTS[:3], "score", *TEXTS[3:])
     return pa.StructArray.from_arrays([columns[name] for name in order], names=list(order))
 

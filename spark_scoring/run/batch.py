@@ -140,9 +140,7 @@ class _Runner:
                 log.warning("%s: another writer was faster, trying again", plan.commit_id)
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(
-        self, plan: Plan, rows: DataFrame, *, predicate: str, within: tuple[datetime, datetime]
-    ) -> Plan:
+    def _attempt(self, plan: Plan, rows: DataFrame, *, predicate: str, within: tuple[datetime, datetime]) -> Plan:
         tables = self.run.tables.frames(self.spark)
         frame = output.scored(rows, tables, job=self.job, models=self.run.models, plan=plan, within=within)
         seen = Observation()

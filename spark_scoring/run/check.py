@@ -68,9 +68,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     steps = tuple(_report(step, versions, needed) for step in wide.steps)
     read = needed | {name.lower() for rule in wide.rules for name in rule.condition.columns}
     return JobReport(
-        models=tuple(
-            (m.role, f"{m.package.name} {m.package.version}, {m.package.spec.runtime}") for m in models
-        ),
+        models=tuple((m.role, f"{m.package.name} {m.package.version}, {m.package.spec.runtime}") for m in models),
         steps=steps,
         columns=tuple(columns),
         unused=tuple(name for name in wide.columns_added() if name.lower() not in read),

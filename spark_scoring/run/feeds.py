@@ -51,9 +51,7 @@ def claim(spark: SparkSession, job: Job, feed: Feed) -> None:
         raise errors.feed_owned(feed.table.name, owner=owner, job=job.name)
 
 
-def append(
-    records: DataFrame, feed: Feed, *, job: Job, generation: str, batch_id: int, ranges: Ranges
-) -> None:
+def append(records: DataFrame, feed: Feed, *, job: Job, generation: str, batch_id: int, ranges: Ranges) -> None:
     """Append the good records of the feed's topic to its table, the bad ones to `state/feed_rejected`, both once."""
     span = ranges.get(feed.topic.topic, {})
     if all(start == until for start, until in span.values()):
@@ -61,9 +59,7 @@ def append(
     about = _metadata(feed, job=job, generation=generation, batch_id=batch_id, span=span)
     frame = _checked(records, feed).persist()
     good = frame.where("__rejected is null").select(*[f"`{c.name}`" for c in feed.table.columns])
-    bad = frame.where("__rejected is not null").select(
-        *_rejection(feed, f"{job.name}/{generation}/{batch_id}")
-    )
+    bad = frame.where("__rejected is not null").select(*_rejection(feed, f"{job.name}/{generation}/{batch_id}"))
     app = f"{job.name}:{generation}:feed:{feed.table.name}"
     _append_once(good, feed.path, app_id=app, batch_id=batch_id, about=about)
     if not bad.isEmpty():
@@ -80,17 +76,13 @@ def _append_once(frame: DataFrame, path: str, *, app_id: str, batch_id: int, abo
 def _checked(records: DataFrame, feed: Feed) -> DataFrame:
     own = records.where(F.col("__topic") == feed.topic.topic)
     row = parsed(F.col("__raw"), schema_of(feed.table.columns), feed.topic)
-    frame = own.withColumn("__row", row).select(
-        "__topic", "__partition", "__offset", "__timestamp", "__raw", "__row.*"
-    )
+    frame = own.withColumn("__row", row).select("__topic", "__partition", "__offset", "__timestamp", "__raw", "__row.*")
     # a time that is null or far away is kept: such a row of a table matches nothing
     contract = Rows(key=(), time="", columns=feed.table.columns)
     return frame.withColumn("__rejected", rejection(frame.columns, rows=contract))
 
 
-def _metadata(
-    feed: Feed, *, job: Job, generation: str, batch_id: int, span: Mapping[int, tuple[int, int]]
-) -> str:
+def _metadata(feed: Feed, *, job: Job, generation: str, batch_id: int, span: Mapping[int, tuple[int, int]]) -> str:
     about = {
         "format": 1,
         "commit_id": f"{job.name}/{generation}/{batch_id}",

@@ -50,8 +50,7 @@ def recover(spark: SparkSession, job: Job, committed: tuple[Commit, ...], *, now
     query = checkpoint.query_id(spark, place) if files.exists(spark, f"{place}/metadata") else None
     plan = committed[-1].plan
     offsets = {
-        topic: {str(p): end for p, end in spans.items()}
-        for topic, spans in ends(c.plan for c in committed).items()
+        topic: {str(p): end for p, end in spans.items()} for topic, spans in ends(c.plan for c in committed).items()
     }
     recovery = {"after": plan.commit_id, "known": query, "offsets": offsets, "at": now}
     files.write_text(spark, f"{job.state}/recovery.json", json.dumps(recovery, indent=1))

@@ -110,8 +110,7 @@ def one_wide(models: Sequence[ScoredModel]) -> WideTable:
 def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
     """What the plan writes down of the models."""
     return tuple(
-        ModelPin(role=m.role, model=m.package.name, version=m.package.version, digest=m.package.digest)
-        for m in models
+        ModelPin(role=m.role, model=m.package.name, version=m.package.version, digest=m.package.digest) for m in models
     )
 
 
@@ -122,6 +121,4 @@ def _title(package: Package) -> str:
 def _cache(job: Job) -> Path:
     # model files are needed on a local disk, wherever the state lives
     local = "://" not in job.state
-    return (
-        Path(job.state) / "models" if local else Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
-    )
+    return Path(job.state) / "models" if local else Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"

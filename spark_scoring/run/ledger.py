@@ -60,6 +60,4 @@ def check_continues(done: Ends, ranges: Ranges, *, job: str) -> None:
         for partition, (start, _) in spans.items():
             expected = done.get(topic, {}).get(partition, 0)
             if start != expected:
-                raise errors.offsets_do_not_continue(
-                    f"{topic}[{partition}]", expected=expected, given=start, job=job
-                )
+                raise errors.offsets_do_not_continue(f"{topic}[{partition}]", expected=expected, given=start, job=job)

@@ -61,9 +61,7 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Ledger
     topics = _topics(context, known)
     _check_range(known, ranges, batch_id=batch_id, context=context)
     for feed in context.feeds:
-        feeds.append(
-            records, feed, job=context.job, generation=context.generation, batch_id=batch_id, ranges=ranges
-        )
+        feeds.append(records, feed, job=context.job, generation=context.generation, batch_id=batch_id, ranges=ranges)
     tables = inputs.pin_tables(context.spark, context.job, inputs.one_wide(serving.models))
     plan = Plan(
         commit_id=commit_id,
@@ -138,9 +136,7 @@ def _feed_lag(context: Context, topics: Mapping[str, kafka.TopicState], ranges: 
     return lag
 
 
-def _write(
-    records: DataFrame, plan: Plan, *, context: Context, serving: Serving, tables: inputs.Tables
-) -> Plan:
+def _write(records: DataFrame, plan: Plan, *, context: Context, serving: Serving, tables: inputs.Tables) -> Plan:
     assert isinstance(plan.input, Offsets) and context.job.output.stream is not None
     rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids).persist()
     within = output.reach_of(rows, tables.wide)
@@ -174,6 +170,4 @@ def _brake(job: Job, plan: Plan) -> None:
     if rule is None or counts is None or counts.rows < rule.min_rows:
         return
     if counts.rejected > rule.rejected_share * counts.rows:
-        raise errors.brake(
-            plan.commit_id, rejected=counts.rejected, rows=counts.rows, share=rule.rejected_share
-        )
+        raise errors.brake(plan.commit_id, rejected=counts.rejected, rows=counts.rows, share=rule.rejected_share)

@@ -71,9 +71,7 @@ def _served(job: Job, models: Sequence[ScoredModel], wide: WideTable) -> Column:
 
 def _failed() -> Column:
     reason = F.col("__served.reason")
-    return F.when(
-        reason.isNotNull(), F.struct(reason.alias("code"), F.col("__served.detail").alias("detail"))
-    )
+    return F.when(reason.isNotNull(), F.struct(reason.alias("code"), F.col("__served.detail").alias("detail")))
 
 
 def _identity(wide: WideTable) -> list[Column]:

@@ -42,9 +42,7 @@ class Run:
 
     def plan(self, commit_id: str, bounds: tuple[datetime, datetime] | None) -> Plan:
         """The plan of one commit of this run."""
-        return replace(
-            self.base, commit_id=commit_id, input=Interval(bounds=bounds, version=self.rows.version)
-        )
+        return replace(self.base, commit_id=commit_id, input=Interval(bounds=bounds, version=self.rows.version))
 
 
 def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: datetime) -> Run:

@@ -64,11 +64,7 @@ def _local(name: str) -> SparkSession:
     for setting, value in {**LOCAL, **STATIC, **RUNTIME}.items():
         builder = builder.config(setting, value)
     jars = sorted(str(jar) for jar in _jars().glob("*.jar"))
-    builder = (
-        builder.config("spark.jars", ",".join(jars))
-        if jars
-        else builder.config("spark.jars.packages", PACKAGES)
-    )
+    builder = builder.config("spark.jars", ",".join(jars)) if jars else builder.config("spark.jars.packages", PACKAGES)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
     return spark

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
-from spark_scoring.errors import RunError, SparkScoringError
+from spark_scoring.errors import SparkScoringError
 from spark_scoring.io import checkpoint, kafka
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
 from spark_scoring.run.micro_batch import Context, Ledger
@@ -61,9 +61,7 @@ def stream(
     records = kafka.stream(
         spark, job.kafka, topics, starting=start.offsets, most=job.kafka.max_rows_per_batch or MOST_ROWS
     )
-    known = Ledger(
-        newest=committed[-1].plan if committed else None, ends=ledger.ends(c.plan for c in committed)
-    )
+    known = Ledger(newest=committed[-1].plan if committed else None, ends=ledger.ends(c.plan for c in committed))
     runner = _Runner(
         spark=spark, job=job, feeds=fed, now=now, stop=stop, progress=progress, known=known, serving=models
     )
@@ -118,14 +116,10 @@ class _Runner:
             raise
 
     def _commit(self, records: DataFrame, batch_id: int) -> None:
-        context = Context(
-            spark=self.spark, job=self.job, generation=self._generation(), feeds=self.feeds, now=self.now
-        )
+        context = Context(spark=self.spark, job=self.job, generation=self._generation(), feeds=self.feeds, now=self.now)
         self.serving = serving.renewed(self.spark, self.job, self.serving)
         before = self.known.newest
-        self.known = micro_batch.commit(
-            records, batch_id, context=context, known=self.known, serving=self.serving
-        )
+        self.known = micro_batch.commit(records, batch_id, context=context, known=self.known, serving=self.serving)
         if self.known.newest is not None and self.known.newest is not before:
             self.progress(self.known.newest)
 

@@ -49,13 +49,9 @@ def widen(
     frame = frame.where((time >= F.lit(start)) & (time < F.lit(end)))
     whole = transform(wide, frame, tables.frames(spark), within=(start, end)).persist()
     try:
-        reasons = (
-            whole.where("rejected is not null").groupBy("rejected.code").count().orderBy("code").collect()
-        )
+        reasons = whole.where("rejected is not null").groupBy("rejected.code").count().orderBy("code").collect()
         good = whole.where("rejected is null")
-        good = good.select(
-            *[f"`{name}`" for name in good.columns if name != "rejected" and not name.startswith("__")]
-        )
+        good = good.select(*[f"`{name}`" for name in good.columns if name != "rejected" and not name.startswith("__")])
         plan = Plan(
             commit_id=f"{job.name}/widen",
             clock=clock,

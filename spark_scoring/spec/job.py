@@ -149,25 +149,19 @@ def _check_parts(job: Job, *, reader: Reader, rows: Reader) -> None:
         ("stream", job.stream, job.output.stream),
     ):
         if wanted and not place:
-            raise missing_key(
-                output.where, key=key, given=given, meaning=f"the output table, as rows.{key} is given"
-            )
+            raise missing_key(output.where, key=key, given=given, meaning=f"the output table, as rows.{key} is given")
     feeds = [table for table in job.tables if table.feed]
     if job.kafka is None and (job.stream or feeds):
         reason = "rows.stream" if job.stream else f"tables.{feeds[0].name}.feed"
         names = [key for key, _ in reader.items()]
-        raise missing_key(
-            reader.where, key="kafka", given=names, meaning=f"the broker that {reason} reads from"
-        )
+        raise missing_key(reader.where, key="kafka", given=names, meaning=f"the broker that {reason} reads from")
     _check_places(job, reader=reader)
 
 
 def _check_places(job: Job, *, reader: Reader) -> None:
     if job.output.batch and job.output.batch.rstrip("/") == (job.output.stream or "").rstrip("/"):
         why, do = "each is a ledger of its own", "Give two paths"
-        raise contradiction(
-            reader.need("output", "").where, given="batch and stream in one table", why=why, do=do
-        )
+        raise contradiction(reader.need("output", "").where, given="batch and stream in one table", why=why, do=do)
     topics = [("rows.stream", job.stream)] if job.stream else []
     topics += [(f"tables.{table.name}.feed", table.feed) for table in job.tables if table.feed]
     seen: dict[str, str] = {}
@@ -243,9 +237,7 @@ def _read_trigger(reader: Reader) -> Trigger:
 def _read_stop_when(reader: Reader) -> StopWhen:
     reader.keys("rejected_share", "min_rows")
     share = reader.need("rejected_share", "a share of rejected rows, as in 0.5").share()
-    return StopWhen(
-        rejected_share=share, min_rows=reader.maybe("min_rows", lambda found: found.int(least=1), 1)
-    )
+    return StopWhen(rejected_share=share, min_rows=reader.maybe("min_rows", lambda found: found.int(least=1), 1))
 
 
 def check_job_against_wide(job: Job, wide: WideTable) -> None:

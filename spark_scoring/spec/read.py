@@ -107,9 +107,7 @@ def parse_yaml(text: str, *, source: str) -> Any:
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise bad_yaml(
-            source, line=mark.line + 1 if mark else 1, problem=_unmasked(str(error.problem))
-        ) from None
+        raise bad_yaml(source, line=mark.line + 1 if mark else 1, problem=_unmasked(str(error.problem))) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise bad_yaml(source, line=line, problem=f"character {error.character!r} is not allowed") from None
@@ -240,9 +238,7 @@ class Reader:
         expected = "a duration like 90s, 15m, 2h or 7d"
         match = re.fullmatch(r"([0-9]{1,9})([smhd])", self.text(expected))
         if not match or int(match[1]) == 0 or int(match[1]) * SECONDS[match[2]] > 3650 * 86400:
-            raise bad_value(
-                self.where, given=self.text(), allowed=f"{expected}, above zero and at most 3650d"
-            )
+            raise bad_value(self.where, given=self.text(), allowed=f"{expected}, above zero and at most 3650d")
         return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
 
 

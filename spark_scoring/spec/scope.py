@@ -71,7 +71,5 @@ def check_own_name(given: str, *, where: str) -> str:
     if given.lower() in OUTPUT_NAMES:
         raise reserved_name(where, given=given, why="the output table has a column of this name")
     if given.lower() == "rejected" or given.startswith("__"):
-        raise reserved_name(
-            where, given=given, why="'rejected' and names with '__' in front are the program's own"
-        )
+        raise reserved_name(where, given=given, why="'rejected' and names with '__' in front are the program's own")
     return given

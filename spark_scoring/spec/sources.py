@@ -115,9 +115,7 @@ def read_kafka(reader: Reader) -> Kafka:
     """The broker."""
     reader.keys("servers", "start", "max_rows_per_batch", "options")
     return Kafka(
-        servers=reader.need("servers", "host:port, several with commas").text(
-            "host:port, several with commas"
-        ),
+        servers=reader.need("servers", "host:port, several with commas").text("host:port, several with commas"),
         start=reader.maybe("start", lambda found: found.one_of("earliest", "latest"), "earliest"),
         max_rows_per_batch=reader.maybe("max_rows_per_batch", lambda found: found.int(least=1), None),
         options=reader.maybe("options", read_options, ()),

@@ -74,9 +74,7 @@ def _check(name: str, function: Function, args: tuple[Typed, ...], *, where: str
     most = function.most
     if len(args) < function.least or (most is not None and len(args) > most):
         count = str(function.least) if most == function.least else f"{function.least} to {most or 'many'}"
-        raise wrong_arguments(
-            where, function=name, given=f"{len(args)} arguments", expected=f"{count} arguments"
-        )
+        raise wrong_arguments(where, function=name, given=f"{len(args)} arguments", expected=f"{count} arguments")
     for index, value in enumerate(args):
         kind = function.parameter(index)
         if not (_literal_fits(kind, value) if kind in LITERALS else _fits(kind, value)):
@@ -158,9 +156,7 @@ def _refuse(name: str, *, where: str) -> ConfigError:
             where,
             given=f"{name}()",
             why=UNSAFE[name],
-            do=DO_INSTEAD.get(
-                UNSAFE[name], "Leave it out, or compute it in the package's Python feature code"
-            ),
+            do=DO_INSTEAD.get(UNSAFE[name], "Leave it out, or compute it in the package's Python feature code"),
         )
     return unknown_name(where, kind="function", given=name, known=FUNCTIONS)
 
@@ -197,12 +193,9 @@ def call_sql(name: str, args: tuple[Typed, ...], *, where: str) -> Typed:
     sql = _special(name, args)
     if sql is None:
         values = [
-            _cast_double(value) if function.parameter(i) == "double" else value.sql
-            for i, value in enumerate(args)
+            _cast_double(value) if function.parameter(i) == "double" else value.sql for i, value in enumerate(args)
         ]
-        sql = (function.template or f"{name}({', '.join(f'{{{i}}}' for i in range(len(args)))})").format(
-            *values
-        )
+        sql = (function.template or f"{name}({', '.join(f'{{{i}}}' for i in range(len(args)))})").format(*values)
     return Typed(sql=sql, type=result)
 
 

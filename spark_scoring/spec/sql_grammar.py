@@ -103,9 +103,7 @@ class _Parser:
             if word is None:
                 raise self.refuse("expected 'null', 'true' or 'false' after 'is'")
             return self.maybe_not(Node(kind=f"is {word}", args=(node,)), negated=negated)
-        negated = (
-            self.is_word("not") and self.is_word("in", "between", "like", ahead=1) and self.take_word("not")
-        )
+        negated = self.is_word("not") and self.is_word("in", "between", "like", ahead=1) and self.take_word("not")
         for word, read in (("in", self.in_list), ("between", self.between), ("like", self.like)):
             if self.take_word(word):
                 return self.maybe_not(read(node), negated=negated)
@@ -131,9 +129,7 @@ class _Parser:
         return Node(kind="like", value=self.advance().value, args=(node,))
 
     def operation(self, level: int) -> Node:
-        deeper: Callable[[], Node] = (
-            (lambda: self.operation(level + 1)) if level + 1 < len(LEVELS) else self.unary
-        )
+        deeper: Callable[[], Node] = (lambda: self.operation(level + 1)) if level + 1 < len(LEVELS) else self.unary
         node = deeper()
         while self.is_sign(*LEVELS[level]):
             sign = self.advance().value
@@ -222,9 +218,7 @@ class _Parser:
         if self.is_word("null", "true", "false"):
             return Node(kind="constant", value=self.advance().value.lower())
         if self.is_word(*RESERVED):
-            raise self.refuse(
-                f"unexpected '{self.token.value}'; a column of this name is written in backquotes"
-            )
+            raise self.refuse(f"unexpected '{self.token.value}'; a column of this name is written in backquotes")
         name = self.advance().value
         return self.call(name) if self.take_sign("(") else Node(kind="column", value=name)
 

@@ -71,9 +71,7 @@ class Renderer:
         base = self.render(node.args[0])
         if base.family not in ("struct", "?"):
             why = f"{base.sql} is of type {base.type}, and only a struct has fields"
-            raise contradiction(
-                self.where, given=f"{base.sql}.{node.value}", why=why, do="Name the column alone"
-            )
+            raise contradiction(self.where, given=f"{base.sql}.{node.value}", why=why, do="Name the column alone")
         fields = dict(part.split(":", 1) for part in inner_fields(base.type))
         found = next((name for name in fields if name.lower() == node.value.lower()), None)
         if found is None and base.family == "struct":
@@ -109,9 +107,7 @@ class Renderer:
             else "an instant as in timestamp '2013-09-01 06:00:00'"
         )
         try:
-            read = (
-                date.fromisoformat(node.value) if node.kind == "date" else datetime.fromisoformat(node.value)
-            )
+            read = date.fromisoformat(node.value) if node.kind == "date" else datetime.fromisoformat(node.value)
         except ValueError:
             raise bad_value(self.where, given=node.value, allowed=expected) from None
         zone = "Z" if isinstance(read, datetime) and read.tzinfo is None else ""
@@ -163,9 +159,7 @@ class Renderer:
     def negative(self, node: Node) -> Typed:
         value = self.render(node.args[0])
         if value.family not in ("number", *OPEN):
-            raise wrong_arguments(
-                self.where, function="-", given=f"{value.sql} ({value.type})", expected="a number"
-            )
+            raise wrong_arguments(self.where, function="-", given=f"{value.sql} ({value.type})", expected="a number")
         return negated(value)
 
     def joined(self, node: Node) -> Typed:
@@ -199,13 +193,9 @@ class Renderer:
     def in_list(self, node: Node) -> Typed:
         values = tuple(self.render(arg) for arg in node.args)
         if len(values) < 2:
-            raise wrong_arguments(
-                self.where, function="in", given="an empty list", expected="at least one value"
-            )
+            raise wrong_arguments(self.where, function="in", given="an empty list", expected="at least one value")
         common(values, word="in", where=self.where)
-        return Typed(
-            sql=f"({values[0].sql} in ({', '.join(value.sql for value in values[1:])}))", type="boolean"
-        )
+        return Typed(sql=f"({values[0].sql} in ({', '.join(value.sql for value in values[1:])}))", type="boolean")
 
     def between(self, node: Node) -> Typed:
         value, low, high = node.args
@@ -224,9 +214,7 @@ class Renderer:
             conditions = [Node(kind="=", args=(operand, condition)) for condition in conditions]
         tests = [self.logic(Node(kind="is true", args=(condition,))) for condition in conditions]
         kind = common((*results, last), word="case", where=self.where)
-        branches = " ".join(
-            f"when {test.sql} then {result.sql}" for test, result in zip(tests, results, strict=True)
-        )
+        branches = " ".join(f"when {test.sql} then {result.sql}" for test, result in zip(tests, results, strict=True))
         return Typed(sql=f"(case {branches} else {last.sql} end)", type=kind)
 
 

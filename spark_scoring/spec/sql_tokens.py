@@ -62,9 +62,7 @@ def tokenize(text: str, *, where: str) -> tuple[Token, ...]:
         start = len(text) - len(text[position:].lstrip())
         match = _TOKEN.match(text, position)
         if text.startswith(("--", "/*"), start):
-            raise bad_sql(
-                where, text=text, position=start, problem="comments are not allowed; use YAML's '#'"
-            )
+            raise bad_sql(where, text=text, position=start, problem="comments are not allowed; use YAML's '#'")
         if not match or not match.lastgroup:
             raise bad_sql(where, text=text, position=start, problem=f"unexpected {text[start]!r}")
         kind, value, position = cast(Kind, match.lastgroup), match[match.lastgroup], match.end()

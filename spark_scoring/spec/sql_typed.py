@@ -25,9 +25,7 @@ class Typed:
 def refuse_mix(where: str, *, left: Typed, right: Typed, word: str) -> ConfigError:
     given = f"{left.sql} ({left.type}) and {right.sql} ({right.type}) in '{word}'"
     why = "they are of different types, and a cast that Spark adds itself can fail"
-    return contradiction(
-        where, given=given, why=why, do="Write the cast: try_cast(… as …), or a literal of that type"
-    )
+    return contradiction(where, given=given, why=why, do="Write the cast: try_cast(… as …), or a literal of that type")
 
 
 def comparable(left: Typed, right: Typed, *, word: str, where: str) -> tuple[Typed, Typed]:

@@ -65,9 +65,7 @@ def read_on(place: Place) -> Pairs:
             place.table_scope.find(right, where=item.where),
         )
         if column.type.startswith("map<"):
-            raise bad_value(
-                item.where, given=column.name, allowed="a key that is no map: maps cannot be compared"
-            )
+            raise bad_value(item.where, given=column.name, allowed="a key that is no map: maps cannot be compared")
         if "?" not in row.type and row.type != column.type:
             sides = (
                 f"rows' {row.name} is {row.type}",
@@ -155,9 +153,7 @@ def read_window(place: Place) -> Read:
 def read_columns(reader: Reader, *, scope: Scope) -> Read:
     reader.keys("columns")
     take = []
-    entries = reader.need("columns", "a mapping {new_name: expression}").items(
-        "a mapping {new_name: expression}"
-    )
+    entries = reader.need("columns", "a mapping {new_name: expression}").items("a mapping {new_name: expression}")
     for new, item in entries:
         check_own_name(new, where=item.where)
         expression = scope.expression(item.text("an expression"), where=item.where)
@@ -188,9 +184,7 @@ def read_step(reader: Reader, *, scope: Scope, tables: tuple[Table, ...]) -> Rea
     if kinds[0] == "columns":
         return read_columns(reader, scope=scope)
     named = items[kinds[0]]
-    known = Scope(
-        owner="this file", names=tuple(Name(name=table.name, type="", origin="") for table in tables)
-    )
+    known = Scope(owner="this file", names=tuple(Name(name=table.name, type="", origin="") for table in tables))
     name = known.find(named.text("the name of a table"), where=named.where, kind="table").name
     table = next(table for table in tables if table.name == name)
     return TABLE_STEPS[kinds[0]](Place(reader=reader, scope=scope, table=table))

@@ -34,9 +34,7 @@ class _Parser:
 
     def refuse(self, token: str = "") -> ConfigError:
         hint = did_you_mean(token, (*KNOWN, *ALIASES)) if token else ""
-        allowed = (
-            f"{', '.join(ATOMIC)}, array<t>, map<k,v>, struct<name:t>, each with or without 'not null'.{hint}"
-        )
+        allowed = f"{', '.join(ATOMIC)}, array<t>, map<k,v>, struct<name:t>, each with or without 'not null'.{hint}"
         return bad_value(self.where, given=self.text, allowed=allowed.removesuffix("."))
 
     def take(self) -> str:
@@ -67,10 +65,7 @@ class _Parser:
             scale = self.take()
         self.expect(")")
         if not (
-            precision.isdecimal()
-            and scale.isdecimal()
-            and 0 <= int(scale) <= int(precision) <= 38
-            and int(precision)
+            precision.isdecimal() and scale.isdecimal() and 0 <= int(scale) <= int(precision) <= 38 and int(precision)
         ):
             raise self.refuse()
         return f"decimal({int(precision)},{int(scale)})"

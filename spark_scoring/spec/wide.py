@@ -63,9 +63,7 @@ class WideTable:
 
     def pack(self) -> dict[str, Any]:
         """The mapping that unpacks to this definition, in one canonical form."""
-        return pack_wide(
-            name=self.name, rows=self.rows, tables=self.tables, steps=self.steps, rules=self.rules
-        )
+        return pack_wide(name=self.name, rows=self.rows, tables=self.tables, steps=self.steps, rules=self.rules)
 
     def dump(self) -> str:
         """The definition as YAML text."""
@@ -77,9 +75,7 @@ class WideTable:
         Raises: ConfigError with the nearest name.
         """
         names = tuple(Name(name=table.name, type="", origin="") for table in self.tables)
-        found = (
-            Scope(owner=f"wide table {self.name}", names=names).find(name, where=self.name, kind="table").name
-        )
+        found = Scope(owner=f"wide table {self.name}", names=names).find(name, where=self.name, kind="table").name
         return next(table for table in self.tables if table.name == found)
 
     def columns_added(self) -> tuple[str, ...]:
@@ -99,9 +95,7 @@ def _read_wide(reader: Reader) -> WideTable:
     rows = read_rows(reader.need("rows", "what is scored: key, time and columns"))
     tables = reader.maybe("tables", _read_tables, ())
     origin = "a column of rows"
-    scope = Scope(
-        owner="the rows", names=tuple(Name(name=c.name, type=c.type, origin=origin) for c in rows.columns)
-    )
+    scope = Scope(owner="the rows", names=tuple(Name(name=c.name, type=c.type, origin=origin) for c in rows.columns))
     steps: list[Step] = []
     for item in reader.maybe("steps", lambda found: found.list("a list of steps"), ()):
         read = read_step(item, scope=scope, tables=tables)
@@ -109,9 +103,7 @@ def _read_wide(reader: Reader) -> WideTable:
         scope = read.scope
     rules = tuple(
         read_rule(check_identifier(rule, where=item.where), item, scope=scope)
-        for rule, item in _distinct(
-            reader.maybe("rules", lambda found: found.items("a mapping {name: condition}"), ())
-        )
+        for rule, item in _distinct(reader.maybe("rules", lambda found: found.items("a mapping {name: condition}"), ()))
     )
     check_identifier(name.text("a name"), where=name.where)
     return WideTable(name=name.text(), rows=rows, tables=tables, steps=tuple(steps), rules=rules)
@@ -158,8 +150,7 @@ def read_rows(reader: Reader) -> Rows:
     columns = read_column_mapping(reader.need("columns", "a mapping {column: type}"), own=True)
     key_reader = reader.need("key", "a list of columns")
     key = tuple(
-        _declared(item, columns=columns, owner="the rows").name
-        for item in key_reader.list("a list of columns")
+        _declared(item, columns=columns, owner="the rows").name for item in key_reader.list("a list of columns")
     )
     if not key or len(set(key)) < len(key):
         raise key_reader.refuse("a list of columns, at least one and none twice")
@@ -168,9 +159,7 @@ def read_rows(reader: Reader) -> Rows:
     if time.type != "timestamp" or time.nullable:
         given = f"{time.name} is {time.type}{'' if time.nullable else ' not null'}"
         do = f"Declare it as 'timestamp not null' in rows.columns.{time.name}"
-        raise contradiction(
-            time_reader.where, given=given, why="the event time is an instant and never null", do=do
-        )
+        raise contradiction(time_reader.where, given=given, why="the event time is an instant and never null", do=do)
     time_range = reader.maybe("time_range", read_time_range, EPOCH_TO_2100)
     return Rows(key=key, time=time.name, columns=columns, time_range=time_range)
 
@@ -201,9 +190,7 @@ def _instant(reader: Reader) -> datetime:
 
 
 def _read_tables(reader: Reader) -> tuple[Table, ...]:
-    return tuple(
-        read_table(name, item) for name, item in _distinct(reader.items("a mapping {table: contract}"))
-    )
+    return tuple(read_table(name, item) for name, item in _distinct(reader.items("a mapping {table: contract}")))
 
 
 def read_table(name: str, reader: Reader) -> Table:
@@ -217,9 +204,7 @@ def read_table(name: str, reader: Reader) -> Table:
         if key in instants:
             found = _declared(item, columns=columns, owner=owner)
             if found.type != "timestamp":
-                raise bad_value(
-                    item.where, given=f"{found.name} ({found.type})", allowed="a column of type timestamp"
-                )
+                raise bad_value(item.where, given=f"{found.name} ({found.type})", allowed="a column of type timestamp")
             instants[key] = found.name
     if instants["known_at"] and not instants["time"]:
         why, do = "it says when a row of a time became known, and there is no time", "Add 'time' to the table"

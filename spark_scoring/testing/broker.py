@@ -101,9 +101,7 @@ class KafkaBroker:
         atexit.register(self.close)
 
     @classmethod
-    def start(
-        cls, *, jars: Path, port: int | None = None, data: Path | None = None, timeout_s: float = 60
-    ) -> Self:
+    def start(cls, *, jars: Path, port: int | None = None, data: Path | None = None, timeout_s: float = 60) -> Self:
         """A broker that answers. A given `data` folder is kept at the end, and its topics are there again.
 
         Raises: RunError with the end of the broker's log when it does not answer in time.
@@ -166,9 +164,7 @@ class KafkaBroker:
     ) -> None:
         self.close()
 
-    def create_topic(
-        self, name: str, partitions: int = 1, *, settings: Mapping[str, str] | None = None
-    ) -> str:
+    def create_topic(self, name: str, partitions: int = 1, *, settings: Mapping[str, str] | None = None) -> str:
         """The id of a new topic that is ready to be written to."""
         wish = {"num_partitions": partitions, "replication_factor": 1, "configs": dict(settings or {})}
         with self._admin() as admin:
@@ -222,13 +218,9 @@ class KafkaBroker:
         cluster_id = urlsafe_b64encode(b"spark_scor" + os.urandom(6)).decode().rstrip("=")
         tool = ("kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._config))
         with self._log.open("ab") as log:
-            done = subprocess.run(
-                self._java(*tool), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
-            )
+            done = subprocess.run(self._java(*tool), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         if done.returncode:
-            raise broker_did_not_start(
-                self.servers, reason="its data folder cannot be made", log=self._tail()
-            )
+            raise broker_did_not_start(self.servers, reason="its data folder cannot be made", log=self._tail())
 
     def _launch(self) -> None:
         with self._log.open("ab") as log:

@@ -1,0 +1,1 @@
+"""Readers of the output tables: status, verify, parity. Nothing here writes them."""

@@ -67,11 +67,12 @@ def exact(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Exact:
     skipped: list[tuple[str, str]] = []
     for plan, ids in _same_inputs(commits):
         try:
-            compared = _compare(spark, job, plan, ids).first()
+            row = _compare(spark, job, plan, ids).first()
         except RunError as gone:
             skipped += [(commit_id, str(gone)) for commit_id in ids]
             continue
-        assert compared is not None
+        assert row is not None
+        compared = row.asDict()
         checked += len(ids)
         rows += compared["rows"]
         different += compared["different"]
@@ -96,10 +97,7 @@ def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
     within = output.reach_of(again, tables.wide)
     now = output.scored(again, tables.frames(spark), job=job, models=models, plan=newest, within=within)
     features = [feature.name for feature in models[0].package.features]
-    differs = {
-        name: ~F.col(f"then.features.`{name}`").eqNullSafe(F.col(f"now.features.`{name}`"))
-        for name in features
-    }
+    differs = {name: ~F.col(f"then.features.`{name}`").eqNullSafe(F.col(f"now.features.`{name}`")) for name in features}
     any_differs = F.lit(False)
     for condition in differs.values():
         any_differs = any_differs | condition
@@ -109,9 +107,7 @@ def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
             F.count(F.lit(1)).alias("rows"),
             F.count_if(~F.col("then.score").eqNullSafe(F.col("now.score"))).alias("score"),
             F.count_if(any_differs).alias("any"),
-            F.struct(*[F.count_if(condition).alias(name) for name, condition in differs.items()]).alias(
-                "features"
-            ),
+            F.struct(*[F.count_if(condition).alias(name) for name, condition in differs.items()]).alias("features"),
         )
         .first()
     )
@@ -163,9 +159,7 @@ def _again(then: DataFrame, job: Job, wide: WideTable) -> DataFrame:
     """The rows as they came: good ones from `input`, rejected ones from the bytes that were kept."""
     assert job.stream is not None
     schema = schema_of(wide.rows.columns)
-    nothing = F.struct(
-        F.lit(None).cast("string").alias("__parse"), F.lit(None).cast("array<string>").alias("__bad")
-    )
+    nothing = F.struct(F.lit(None).cast("string").alias("__parse"), F.lit(None).cast("array<string>").alias("__bad"))
     own = [F.col(f"input.`{field.name}`").alias(field.name) for field in schema]
     from_input = F.struct(*own, *[nothing[name].alias(name) for name in ("__parse", "__bad")])
     from_raw = parsed(F.when(F.col("outcome") == "rejected", F.col("raw")), schema, job.stream)
@@ -176,12 +170,8 @@ def _again(then: DataFrame, job: Job, wide: WideTable) -> DataFrame:
 
 
 def _joined(then: DataFrame, now: DataFrame) -> DataFrame:
-    left = then.select(*then.columns, F.struct(*[F.col(f"source.{n}") for n in ORIGIN]).alias("__at")).alias(
-        "then"
-    )
-    right = now.select(*now.columns, F.struct(*[F.col(f"source.{n}") for n in ORIGIN]).alias("__at")).alias(
-        "now"
-    )
+    left = then.select(*then.columns, F.struct(*[F.col(f"source.{n}") for n in ORIGIN]).alias("__at")).alias("then")
+    right = now.select(*now.columns, F.struct(*[F.col(f"source.{n}") for n in ORIGIN]).alias("__at")).alias("now")
     return left.join(right, F.col("then.__at") == F.col("now.__at"), "full")
 
 
@@ -198,9 +188,7 @@ def commits_of(spark: SparkSession, job: Job, *, last: int | None) -> tuple[Comm
     if job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream and output.stream", command="parity")
     found = [
-        c
-        for c in ledger.stream_commits(spark, job.output.stream, job=job.name)
-        if c.plan.counts and c.plan.counts.rows
+        c for c in ledger.stream_commits(spark, job.output.stream, job=job.name) if c.plan.counts and c.plan.counts.rows
     ]
     if not found:
         raise errors.no_commits(job.output.stream, job=job.name)

@@ -91,9 +91,7 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
         raise errors.no_commits(job.output.batch, job=job.name)
     rows = spark.read.format("delta").load(job.output.batch)
     known = {commit.plan.commit_id for commit in commits}
-    strangers = [
-        row["commit_id"] for row in rows.select("commit_id").distinct().collect() if row[0] not in known
-    ]
+    strangers = [row["commit_id"] for row in rows.select("commit_id").distinct().collect() if row[0] not in known]
     broken = [f"rows of commit {name}, which the log does not hold" for name in strangers]
     return Verdict(
         commits=len(commits),
@@ -126,8 +124,7 @@ def _counts(rows: DataFrame, commits: Sequence[Commit]) -> list[str]:
     planned = {c.plan.commit_id: c.plan.counts.rows for c in commits if c.plan.counts is not None}
     wrong = {name for name in found.keys() | planned.keys() if found.get(name, 0) != planned.get(name, 0)}
     return [
-        f"{name}: {found.get(name, 0)} rows in the table, {planned.get(name, 0)} in the plan"
-        for name in sorted(wrong)
+        f"{name}: {found.get(name, 0)} rows in the table, {planned.get(name, 0)} in the plan" for name in sorted(wrong)
     ]
 
 

@@ -64,9 +64,7 @@ def stddev(given: Values) -> Column:
 
     def add(so_far: Column, value: Column) -> Column:
         deviation = value.cast("double") - so_far["mean"]
-        return F.struct(
-            so_far["mean"].alias("mean"), (so_far["squares"] + deviation * deviation).alias("squares")
-        )
+        return F.struct(so_far["mean"].alias("mean"), (so_far["squares"] + deviation * deviation).alias("squares"))
 
     squares = F.aggregate(given.values, start, add, lambda so_far: so_far["squares"])
     degrees = _size(given.values) - 1

@@ -45,9 +45,7 @@ def _broken(frame: DataFrame, *, rule: Rule) -> Column:
     condition = F.expr(rule.condition.sql)
     given = frame.select(condition.alias("condition")).schema["condition"].dataType
     if not isinstance(given, BooleanType):
-        raise condition_not_boolean(
-            f"rules.{rule.name}", text=rule.condition.text, given=given.simpleString()
-        )
+        raise condition_not_boolean(f"rules.{rule.name}", text=rule.condition.text, given=given.simpleString())
     # Null breaks a rule too.
     detail = ", ".join(rule.condition.columns) or rule.name
     return F.when(~F.coalesce(condition, F.lit(False)), reason(f"RULE:{rule.name}", detail=detail))

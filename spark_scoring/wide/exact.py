@@ -19,9 +19,7 @@ def exact_sum(values: Column, *, given: DataType) -> Column:
     if decimal.precision > _DIRECT_DIGITS:
         return _sum_in_limbs(values, given=decimal)
     total = DecimalType(decimal.precision + _MORE_DIGITS, decimal.scale)
-    return F.aggregate(
-        values, F.lit(0).cast(total), lambda sum_, value: (sum_ + value.cast(decimal)).cast(total)
-    )
+    return F.aggregate(values, F.lit(0).cast(total), lambda sum_, value: (sum_ + value.cast(decimal)).cast(total))
 
 
 def _sum_in_limbs(values: Column, *, given: DecimalType) -> Column:
@@ -38,9 +36,7 @@ def _sum_in_limbs(values: Column, *, given: DecimalType) -> Column:
 def _limbs(value: Column, *, scale: int) -> list[Column]:
     """The value's digits in groups of nine, the lowest first, all with the value's sign."""
     low = [value % _unit((i + 1) * _LIMB, scale=scale) for i in range(4)]
-    return [
-        F.call_function("div", part, _unit(i * _LIMB, scale=scale)) for i, part in enumerate([*low, value])
-    ]
+    return [F.call_function("div", part, _unit(i * _LIMB, scale=scale)) for i, part in enumerate([*low, value])]
 
 
 def _unit(digits: int, *, scale: int) -> Column:
@@ -55,13 +51,9 @@ def _text(sums: Column, *, scale: int) -> Column:
     limb = [sums[f"l{i}"].cast(DecimalType(19, 0)) for i in range(5)]
     step = [F.lit(10**k).cast(DecimalType(k + 1, 0)) for k in (0, 9, 18)]
     whole = DecimalType(38, 0)
-    lower = (limb[0].cast(whole) + (limb[1] * step[1]).cast(whole) + (limb[2] * step[2]).cast(whole)).cast(
-        whole
-    )
+    lower = (limb[0].cast(whole) + (limb[1] * step[1]).cast(whole) + (limb[2] * step[2]).cast(whole)).cast(whole)
     base = F.lit("1" + "0" * 27).cast(DecimalType(28, 0))
-    upper = (
-        limb[3].cast(whole) + (limb[4] * step[1]).cast(whole) + F.call_function("div", lower, base)
-    ).cast(whole)
+    upper = (limb[3].cast(whole) + (limb[4] * step[1]).cast(whole) + F.call_function("div", lower, base)).cast(whole)
     rest = (lower % base).cast(whole)
     borrow = F.when((upper > 0) & (rest < 0), 1).when((upper < 0) & (rest > 0), -1).otherwise(0)
     upper, rest = (upper - borrow).cast(whole), (rest + borrow * base).cast(whole)

@@ -93,9 +93,7 @@ def keys_known(on: Sequence[tuple[str, str]]) -> Column:
     return all_of(column(right).isNotNull() for _, right in on)
 
 
-def with_added(
-    frame: DataFrame, *, before: Sequence[str], added: Sequence[Column], rejected: Column
-) -> DataFrame:
+def with_added(frame: DataFrame, *, before: Sequence[str], added: Sequence[Column], rejected: Column) -> DataFrame:
     """The columns of `before`, then the added ones, `rejected` last; every other column is dropped."""
     kept = [column(name) for name in before if name != REJECTED]
     return frame.select(*kept, *added, rejected.alias(REJECTED))

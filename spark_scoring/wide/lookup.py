@@ -35,9 +35,7 @@ def _one_per_key(table: DataFrame, *, step: Lookup) -> DataFrame:
 
 def _rejected(step: Lookup) -> Column:
     keys = ", ".join(left for left, _ in step.on)
-    twice = reason(
-        f"LOOKUP_AMBIGUOUS:{step.table}", detail=f"{keys}: more than one row of {step.table} has this key"
-    )
+    twice = reason(f"LOOKUP_AMBIGUOUS:{step.table}", detail=f"{keys}: more than one row of {step.table} has this key")
     found = F.when(helper("count") > 1, twice)
     if step.required:
         miss = reason(f"LOOKUP_MISS:{step.table}", detail=f"{keys}: no row of {step.table} has this key")

@@ -81,9 +81,7 @@ def _schema_broken(declared: Declared, *, names: Sequence[str], rows: Rows) -> C
     name, value = declared.name, column(declared.name)
     found = F.when(F.lit(False), _schema(""))
     if BAD in names:
-        found = found.when(
-            F.array_contains(column(BAD), name), _schema(f"{name}: a value of another JSON type")
-        )
+        found = found.when(F.array_contains(column(BAD), name), _schema(f"{name}: a value of another JSON type"))
     if not declared.nullable:
         found = found.when(value.isNull(), _schema(f"{name}: null, declared not null"))
     if name == rows.time:

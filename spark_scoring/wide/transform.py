@@ -54,9 +54,7 @@ def _refusals_of(where: str) -> Iterator[str]:
         raise step_not_possible(where, problem=str(problem.getMessage())) from problem
 
 
-def _added(
-    frame: DataFrame, *, step: Step, wide: WideTable, tables: Mapping[str, DataFrame], where: str
-) -> DataFrame:
+def _added(frame: DataFrame, *, step: Step, wide: WideTable, tables: Mapping[str, DataFrame], where: str) -> DataFrame:
     if isinstance(step, Columns):
         return add_columns(frame, step=step)
     contract = wide.table(step.table)

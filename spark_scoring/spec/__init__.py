@@ -1,0 +1,1 @@
+"""The nouns: what `wide.yaml` and `job.yaml` say, as frozen dataclasses, without Spark."""
