@@ -5,15 +5,17 @@ from spark_scoring.models.flavor import load_model, package
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.udf import ScoredModel, score_rows
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.wide import AsOf, Columns, Lookup, WideTable, Window
+from spark_scoring.spec.wide import AsOf, Columns, Lookup, Rows, Table, WideTable, Window
 
 __all__ = [
     "AsOf",
     "Columns",
     "Job",
     "Lookup",
+    "Rows",
     "ScoredModel",
     "SparkScoringError",
+    "Table",
     "WideTable",
     "Window",
     "load_model",

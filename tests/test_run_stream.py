@@ -1,7 +1,6 @@
 """The stream runner over a real broker and real Delta tables."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,11 +22,14 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def world(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> Iterator[World]:
-    made = make_world(spark, tmp_path, servers=broker.servers)
+def world(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> World:
+    return with_topics(make_world(spark, tmp_path, servers=broker.servers), broker)
+
+
+def with_topics(made: World, broker: KafkaBroker) -> World:
     for kind in ("flights", "arrivals"):
         broker.create_topic(f"{made.job.name}_{kind}", partitions=2)
-    yield made
+    return made
 
 
 def run(world: World) -> None:
@@ -108,7 +110,10 @@ def test_a_lost_checkpoint_stops_and_recover_goes_on(world: World, broker: Kafka
     assert len(world.output("stream")) == 60
 
 
-def test_an_alias_that_moves_takes_over_between_micro_batches(world: World, broker: KafkaBroker) -> None:
+def test_an_alias_that_moves_takes_over_between_micro_batches(
+    spark: SparkSession, tmp_path: Path, broker: KafkaBroker
+) -> None:
+    world = with_topics(make_world(spark, tmp_path, servers=broker.servers, own_registry=True), broker)
     topic = f"{world.job.name}_flights"
     send(broker, topic, [record(row) for row in flights(30)])
     run(world)

@@ -1,10 +1,14 @@
 """A small airline: a job with tables, a packaged model, rows with every kind of fault, and its topics."""
 
+import atexit
 import json
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +75,31 @@ class World:
         return sorted(rows, key=lambda row: (str(row["id"]), str(row["source"])))
 
 
-def make_world(spark: SparkSession, folder: Path, *, servers: str = "127.0.0.1:1", **changes: Any) -> World:
-    """Tables, a packaged champion and a job in `folder`; `changes` replace keys of the job."""
+def make_world(
+    spark: SparkSession, folder: Path, *, servers: str = "127.0.0.1:1", own_registry: bool = False, **changes: Any
+) -> World:
+    """Tables, a packaged champion and a job in `folder`; `changes` replace keys of the job.
+
+    The registry is shared by all worlds, unless a test moves an alias in its own.
+    """
     name = f"job_{uuid.uuid4().hex[:8]}"
-    job = Job.unpack({**job_mapping(folder, name=name, servers=servers), **changes}, {}, source="job.yaml")
+    template = _template(spark)
+    shutil.copytree(template, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mlflow*"))
+    mapping = job_mapping(folder, name=name, servers=servers)
+    if own_registry:
+        package_model(spark, folder)
+    else:
+        mapping["registry"] = f"sqlite:///{template}/mlflow.db"
+    return World(spark=spark, folder=folder, job=Job.unpack({**mapping, **changes}, {}, source="job.yaml"))
+
+
+@cache
+def _template(spark: SparkSession) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="world-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     write_tables(spark, folder)
     package_model(spark, folder)
-    return World(spark=spark, folder=folder, job=job)
+    return folder
 
 
 def job_mapping(folder: Path, *, name: str, servers: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from spark_scoring.errors import ConfigError, bad_sql, bad_value, unknown_aggregate, wrong_arguments
-from spark_scoring.spec.nouns import Aggregate
 from spark_scoring.spec.scope import Scope
 from spark_scoring.spec.sql import Expression
 from spark_scoring.spec.sql_numbers import family
@@ -20,6 +19,23 @@ OTHER_WORDS = {
 }
 SHAPE = "<aggregate>(<expression>) with an optional 'where <condition>', as in 'mean(x) where y > 0'"
 NUMERIC_ONLY = ("sum", "mean", "stddev")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """One aggregate of a window; `count` without argument is `count(*)`."""
+
+    function: str
+    argument: Expression | None = None
+    where: Expression | None = None
+
+    @staticmethod
+    def of(text: str) -> "Aggregate":
+        """The aggregate in a text, over columns that are not known yet: a `WideTable` checks it against its own.
+
+        Raises: ConfigError for what does not parse or is no aggregate.
+        """
+        return parse_aggregate(text, where="aggregate", table=Scope(owner="the table", open=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,17 +71,17 @@ class Job:
     """Everything a run is told. `path` is the file it was read from."""
 
     name: str
-    batch: Source | None
-    stream: Topic | None
-    kafka: Kafka | None
-    tables: tuple[TableSource, ...]
+    batch: Source | None = None
+    stream: Topic | None = None
+    kafka: Kafka | None = None
+    tables: tuple[TableSource, ...] = ()
     models: tuple[ModelRef, ...]
     output: Output
-    trigger: Trigger
-    stop_when: StopWhen | None
+    trigger: Trigger = Trigger(every=None)
+    stop_when: StopWhen | None = None
     state: str
     registry: str = field(repr=False)  # its URI may hold a password
-    path: str
+    path: str = field(default="job.yaml", compare=False)
 
     @staticmethod
     def load(path: str | Path, environ: Mapping[str, str] | None = None) -> "Job":

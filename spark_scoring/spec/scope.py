@@ -23,10 +23,16 @@ class Name:
 
 @dataclass(frozen=True, kw_only=True)
 class Scope:
-    """Columns in order; `owner` names what has them in messages."""
+    """Columns in order; `owner` names what has them in messages. An `open` one lets expressions read any column."""
 
     owner: str
     names: tuple[Name, ...] = ()
+    open: bool = False
+
+    @property
+    def types(self) -> dict[str, str] | None:
+        """Name -> type; None where they are not known."""
+        return None if self.open else {name.name: name.type for name in self.names}
 
     def find(self, given: str, *, where: str, kind: str = "column") -> Name:
         """The column of this name.
@@ -52,7 +58,7 @@ class Scope:
 
     def expression(self, text: str, *, where: str) -> Expression:
         """A row-local expression over these columns, with a value that can be stored."""
-        expression = parse_expression(text, where=where, types={name.name: name.type for name in self.names})
+        expression = parse_expression(text, where=where, types=self.types)
         if expression.type in ("interval", "null"):
             expected = "a value that can be stored; write try_cast(null as <type>) for a null"
             raise wrong_type(where, given=f"{text} ({expression.type})", expected=expected)
@@ -60,7 +66,7 @@ class Scope:
 
     def condition(self, text: str, *, where: str) -> Expression:
         """A row-local condition over these columns."""
-        expression = parse_expression(text, where=where, types={name.name: name.type for name in self.names})
+        expression = parse_expression(text, where=where, types=self.types)
         if expression.type not in ("boolean", "null", "?"):
             raise wrong_type(where, given=f"{text} ({expression.type})", expected="a condition")
         return expression

@@ -18,6 +18,15 @@ class Expression:
     sql: str
     columns: tuple[str, ...]
     type: str = field(default="?", compare=False)
+    checked: bool = field(default=True, compare=False, repr=False)
+
+    @staticmethod
+    def of(text: str) -> "Expression":
+        """The expression in a text, over columns that are not known yet: a `WideTable` checks it against its own.
+
+        Raises: ConfigError for what does not parse or is not allowed.
+        """
+        return parse_expression(text, where="expression")
 
 
 def parse_expression(text: str, *, where: str, types: Mapping[str, str] | None = None) -> Expression:
@@ -27,4 +36,6 @@ def parse_expression(text: str, *, where: str, types: Mapping[str, str] | None =
     """
     renderer = Renderer(where=where, types=types)
     rendered = renderer.render(parse_sql(text, where=where))
-    return Expression(text=text, sql=rendered.sql, columns=tuple(renderer.columns), type=rendered.type)
+    return Expression(
+        text=text, sql=rendered.sql, columns=tuple(renderer.columns), type=rendered.type, checked=types is not None
+    )

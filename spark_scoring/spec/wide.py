@@ -1,7 +1,7 @@
 """The definition of a wide table: what `wide.yaml` says, checked, without Spark."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from spark_scoring.spec.nouns import (
 from spark_scoring.spec.pack import pack_wide
 from spark_scoring.spec.read import Reader, dump_yaml, kind_of, read_yaml
 from spark_scoring.spec.scope import Name, Scope, check_own_name
+from spark_scoring.spec.sql import Expression
 from spark_scoring.spec.steps import read_rule, read_step
 from spark_scoring.spec.types import check_identifier, parse_declared
 
@@ -35,15 +36,37 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, init=False)
 class WideTable:
     """Rows after all steps: one definition for training, batch and stream."""
 
     name: str
     rows: Rows
-    tables: tuple[Table, ...] = ()
-    steps: tuple[Step, ...] = ()
-    rules: tuple[Rule, ...] = ()
+    tables: tuple[Table, ...]
+    steps: tuple[Step, ...]
+    rules: tuple[Rule, ...]
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        rows: Rows,
+        tables: Iterable[Table] = (),
+        steps: Iterable[Step] = (),
+        rules: Mapping[str, str | Expression] | Iterable[Rule] = (),
+    ) -> None:
+        """The definition made of these parts, checked like one in YAML.
+
+        Raises: ConfigError that names the definition and the place in it.
+        """
+        if isinstance(rules, Mapping):
+            rules = [Rule(name=rule, condition=condition) for rule, condition in rules.items()]
+        parts = _Parts(name=name, rows=rows, tables=tuple(tables), steps=tuple(steps), rules=tuple(rules))
+        self._keep(parts if parts.checked else parts.read_again())
+
+    def _keep(self, parts: "_Parts") -> None:
+        for part in fields(parts):
+            object.__setattr__(self, part.name, getattr(parts, part.name))
 
     @staticmethod
     def load(path: str | Path) -> "WideTable":
@@ -59,7 +82,9 @@ class WideTable:
 
         Raises: ConfigError that names `source` and the place in it.
         """
-        return _read_wide(Reader(value=mapping, source=source))
+        wide = object.__new__(WideTable)
+        wide._keep(_read_parts(Reader(value=mapping, source=source)))
+        return wide
 
     def pack(self) -> dict[str, Any]:
         """The mapping that unpacks to this definition, in one canonical form."""
@@ -89,7 +114,32 @@ class WideTable:
         return transform(self, rows, tables)
 
 
-def _read_wide(reader: Reader) -> WideTable:
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """The parts of a definition. They are `checked` if their expressions were read over the columns of each step."""
+
+    name: str
+    rows: Rows
+    tables: tuple[Table, ...]
+    steps: tuple[Step, ...]
+    rules: tuple[Rule, ...]
+
+    @property
+    def checked(self) -> bool:
+        found = [rule.condition for rule in self.rules]
+        for step in self.steps:
+            if isinstance(step, Columns):
+                found += [expression for _, expression in step.take]
+            if isinstance(step, Window):
+                found += [part for _, one in step.take for part in (one.argument, one.where) if part]
+        return bool(found) and all(expression.checked for expression in found)
+
+    def read_again(self) -> "_Parts":
+        packed = pack_wide(name=self.name, rows=self.rows, tables=self.tables, steps=self.steps, rules=self.rules)
+        return _read_parts(Reader(value=packed, source=self.name))
+
+
+def _read_parts(reader: Reader) -> _Parts:
     reader.keys("name", "rows", "tables", "steps", "rules")
     name = reader.need("name", "the name of the wide table")
     rows = read_rows(reader.need("rows", "what is scored: key, time and columns"))
@@ -106,7 +156,7 @@ def _read_wide(reader: Reader) -> WideTable:
         for rule, item in _distinct(reader.maybe("rules", lambda found: found.items("a mapping {name: condition}"), ()))
     )
     check_identifier(name.text("a name"), where=name.where)
-    return WideTable(name=name.text(), rows=rows, tables=tables, steps=tuple(steps), rules=rules)
+    return _Parts(name=name.text(), rows=rows, tables=tables, steps=tuple(steps), rules=rules)
 
 
 def _distinct(items: tuple[tuple[str, Reader], ...]) -> tuple[tuple[str, Reader], ...]:

@@ -1,0 +1,165 @@
+"""Models, packages, samples and the registry."""
+
+from collections.abc import Iterable
+
+from spark_scoring.errors.base import ConfigError, RunError, did_you_mean, listed
+
+
+def unsupported_model(kind: str, *, why: str, do: str) -> ConfigError:
+    return ConfigError(f"model {kind}: {why}. {do}, then package it again.")
+
+
+def untrusted_model(source: str, *, types: Iterable[str]) -> RunError:
+    return RunError(
+        f"{source}: holds types that are not trusted: {listed(types)}. "
+        "Trusted: classes of scikit-learn and numpy.dtype. Package the model again with spark-scoring."
+    )
+
+
+def not_a_package(uri: str, *, missing: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f"{uri}: not a spark_scoring package: it lacks {listed(missing)}. "
+        "Make one with 'spark-scoring package' "
+        "or spark_scoring.package(model, wide=…, sample=…, name=…, registry=…)."
+    )
+
+
+def package_changed(uri: str, *, given: str, expected: str) -> RunError:
+    return RunError(
+        f"{uri}: the files have digest {given[:12]}, registered was {expected[:12]}: "
+        "they changed after packaging. Package the model again."
+    )
+
+
+def feature_missing(uri: str, *, name: str, known: Iterable[str]) -> ConfigError:
+    names = tuple(known)
+    return ConfigError(
+        f"{uri}: the model reads column '{name}', and the frame has none.{did_you_mean(name, names)} "
+        f"There are: {listed(names)}. Score a frame that its wide table made."
+    )
+
+
+def feature_type(uri: str, *, name: str, given: str, expected: str) -> ConfigError:
+    return ConfigError(
+        f"{uri}: column '{name}' is {given}, the model learned it as {expected}. "
+        "Package the model again with a sample of today's wide table, or restore the type."
+    )
+
+
+def nested_feature(name: str, *, given: str) -> ConfigError:
+    return ConfigError(
+        f"sample: column '{name}' is {given}. A feature is a number, text, boolean, date or instant. "
+        "Take it apart with a step 'columns'."
+    )
+
+
+def inputs_not_in_wide(wide: str, *, missing: Iterable[str], known: Iterable[str]) -> ConfigError:
+    lost, names = tuple(missing), tuple(known)
+    return ConfigError(
+        f"wide table {wide}: the model reads columns that are not in it: {listed(lost)}."
+        f"{did_you_mean(lost[0], names)} There are: {listed(names, most=40)}. "
+        "Fit the model on columns of the wide table, or add a step."
+    )
+
+
+def sample_lacks(missing: Iterable[str], *, known: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f"sample: lacks columns that the model reads: {listed(missing)}. There are: {listed(known)}. "
+        "Give rows of the wide table, as 'spark-scoring widen' makes them."
+    )
+
+
+def sample_too_small(rows: int, *, least: int) -> ConfigError:
+    return ConfigError(f"sample: {rows} rows. At least {least} are needed. Give more rows of the wide table.")
+
+
+def sample_type(name: str, *, expected: str) -> ConfigError:
+    return ConfigError(
+        f"sample: column '{name}' does not hold {expected}, as the wide table or its first rows say. "
+        "Give the sample as 'spark-scoring widen' makes it, in Arrow."
+    )
+
+
+def sample_not_scored(rows: int, *, failed: int, detail: str) -> ConfigError:
+    return ConfigError(
+        f"sample: {failed} of {rows} rows got no score: {detail}. Give a sample of which at least half can be scored."
+    )
+
+
+def wrong_model_uri(given: str) -> ConfigError:
+    return ConfigError(
+        f"'{given}' names no model. Allowed: models:/name@alias, models:/name/3, runs:/run_id/name, a folder."
+    )
+
+
+def unknown_model(uri: str, *, name: str, known: Iterable[str]) -> RunError:
+    names = tuple(known)
+    return RunError(
+        f"{uri}: the registry has no model '{name}'.{did_you_mean(name, names)} There are: {listed(names)}. "
+        "Register it with 'spark-scoring package'."
+    )
+
+
+def unknown_version(uri: str, *, version: str, known: Iterable[str]) -> RunError:
+    return RunError(f"{uri}: there is no version {version}. There are: {listed(known)}. Name one of them.")
+
+
+def unknown_alias(uri: str, *, alias: str, known: Iterable[str]) -> RunError:
+    names = tuple(known)
+    return RunError(
+        f"{uri}: there is no alias '{alias}'.{did_you_mean(alias, names)} There are: {listed(names)}. "
+        "Set it with 'spark-scoring package --alias', or name a version."
+    )
+
+
+def missing_artifact(uri: str, *, reason: str) -> RunError:
+    return RunError(f"{uri}: its files cannot be fetched: {reason}. Look into the registry's artifact store.")
+
+
+def registry_unreachable(registry: str, *, reason: str) -> RunError:
+    return RunError(
+        f"registry {registry}: cannot be reached: {reason}. "
+        "Check 'registry' of the job, and that the server runs or the database file is there."
+    )
+
+
+def golden_differs(uri: str, *, rows: int, scores: int, labels: int, greatest: str) -> RunError:
+    return RunError(
+        f"{uri}: of {rows} golden rows {scores} got another score (greatest difference {greatest}) "
+        f"and {labels} another label than when the model was packaged. "
+        "Install the package's library versions, or package it again."
+    )
+
+
+def different_wide(given: str, *, champion: str) -> RunError:
+    return RunError(
+        f"{given} has another wide table than the champion, {champion}. Models of one job share one wide table for "
+        "now: package both with the same wide.yaml, or run them as two jobs."
+    )
+
+
+def other_digest(uri: str, *, planned: str, found: str) -> RunError:
+    return RunError(
+        f"{uri}: its files are not those of the plan (digest {found[:12]}, planned {planned[:12]}). "
+        "Register the original files again under a new version."
+    )
+
+
+def unknown_format(source: str, *, allowed: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f"--model {source}: unknown format. Allowed: files ending in {listed(allowed)}, or models:/… or runs:/…."
+    )
+
+
+def missing_file(path: str) -> ConfigError:
+    return ConfigError(f"{path}: no such file. Look at the path; it is taken from the current directory.")
+
+
+def unreadable_model(source: str, *, reason: str) -> RunError:
+    return RunError(f"--model {source}: cannot be read: {reason}. Save it again in this environment with joblib.dump.")
+
+
+def not_sklearn(uri: str, *, reason: str) -> ConfigError:
+    return ConfigError(
+        f"{uri}: not a scikit-learn model: {reason}. Log the fitted estimator with mlflow.sklearn.log_model."
+    )

@@ -1,0 +1,73 @@
+"""Sessions, tables and runs."""
+
+from spark_scoring.errors.base import ConfigError, RunError
+
+
+def session_setting(setting: str, *, needed: str) -> ConfigError:
+    return ConfigError(
+        f"the Spark session was started without {setting}={needed}. Start it with "
+        "./spark-submit.sh, or add the setting."
+    )
+
+
+def missing_table(name: str, *, where: str, cause: str) -> RunError:
+    return RunError(f"table '{name}': not found at {where} ({cause}). Create it, or correct its place in the job.")
+
+
+def unreadable_version(path: str, *, version: int, cause: str) -> RunError:
+    return RunError(
+        f"{path}: version {version} cannot be read any more ({cause}). Only newer versions are there; "
+        "keep more with delta.logRetentionDuration and delta.deletedFileRetentionDuration."
+    )
+
+
+def skipped_write(path: str) -> RunError:
+    return RunError(
+        f"{path}: Delta reported success and wrote nothing: the transaction id is in its log already. "
+        "Another stream of this job, or a restored table, is at work; see 'spark-scoring status'."
+    )
+
+
+def would_empty(commit_id: str, *, target: str) -> RunError:
+    return RunError(
+        f"{commit_id}: the source has no rows for an interval that has rows in {target}. "
+        "Look at the source; if the rows are meant to go, add --allow-empty."
+    )
+
+
+def nothing_to_resume(job: str, *, interval: str) -> RunError:
+    return RunError(f"{job}: no unfinished run of {interval} is on record. Run it without --resume.")
+
+
+def brake(commit_id: str, *, rejected: int, rows: int, share: float) -> RunError:
+    return RunError(
+        f"{commit_id}: {rejected} of {rows} rows were rejected, more than stop_when.rejected_share {share:g}. "
+        "The commit was made and nothing is lost. See the reasons with 'spark-scoring status', "
+        "then start the stream again."
+    )
+
+
+def no_commits(path: str, *, job: str) -> RunError:
+    return RunError(f"{path} holds no commit of job '{job}'. Run 'score' or 'stream' first.")
+
+
+def nothing_kept(path: str) -> RunError:
+    return RunError(f"{path} was written without the rows themselves. Set 'output: {{keep: [input, features]}}'.")
+
+
+def not_equal(*, different: int, rows: int) -> RunError:
+    return RunError(
+        f"parity does not hold: {different} of {rows} rows got other bits at the same versions. "
+        "Look at the columns above; was a table rewritten in place, or a library changed?"
+    )
+
+
+def too_late(*, share: float, most: float) -> RunError:
+    return RunError(
+        f"late: {share:.2%} of the rows have another feature on today's tables, more than --max-late {most:.2%}. "
+        "Give the table 'known_at', or let the feed run ahead of the rows."
+    )
+
+
+def does_not_hold() -> RunError:
+    return RunError("verify does not hold: see the lines above. Nothing was changed.")
