@@ -1,8 +1,8 @@
-"""What commands print: a short table for people, JSON for machines, progress while they wait."""
+"""What commands print: short tables for people, JSON for machines, progress while they wait."""
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +15,9 @@ from rich.table import Table
 from spark_scoring.spec.plan import Plan, iso
 
 PROGRESS = Console(stderr=True)
+# what a reader of a pipe or a log file gets; a terminal says its own
+WIDTH = 120
+UNITS = {"rows_per_s": "rows/s", "share": "of the rows"}
 
 
 def result(found: Any, *, as_json: bool, title: str) -> None:
@@ -23,12 +26,14 @@ def result(found: Any, *, as_json: bool, title: str) -> None:
     if as_json:
         click.echo(json.dumps(plain))
         return
-    table = Table(title=title, title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in _lines(plain):
-        table.add_row(name, value)
-    Console().print(table)
+    console = Console(highlight=False, markup=False)
+    console = console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH)
+    with console.capture() as capture:
+        console.print(title, style="bold")
+        for part in _parts(plain):
+            console.print(part)
+    # a table fills its lines with blanks
+    click.echo("\n".join(line.rstrip() for line in capture.get().rstrip().splitlines()))
 
 
 def as_plain(found: Any) -> Any:
@@ -50,19 +55,44 @@ def _properties(kind: type) -> list[str]:
     return [name for name, member in vars(kind).items() if isinstance(member, property)]
 
 
-def _lines(plain: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+def _parts(plain: Mapping[str, Any], prefix: str = "") -> Iterator[Table]:
+    """First the values that fit a line each, then a table for each list of things, then each part of the whole."""
+    lines = {name: value for name, value in plain.items() if not isinstance(value, dict) and not _things(value)}
+    if lines:
+        yield _lines(lines, prefix)
     for name, value in plain.items():
-        label = f"{prefix}{name.replace('_', ' ')}"
-        if isinstance(value, dict):
-            yield from _lines(value, prefix=f"{label}: ")
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for item in value:
-                yield (
-                    label,
-                    ", ".join(f"{key} {_text(part)}" for key, part in item.items() if part not in ("", None, [])),
-                )
-        else:
-            yield label, _text(value)
+        if _things(value):
+            yield _rows(value, title=f"{prefix}{_words(name)}")
+        elif isinstance(value, dict):
+            yield from _parts(value, f"{prefix}{_words(name)} ")
+
+
+def _things(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _lines(lines: Mapping[str, Any], prefix: str) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in lines.items():
+        text = _text(value)
+        table.add_row(f"  {prefix}{_words(name)}", f"{text} {UNITS[name]}" if name in UNITS and value else text)
+    return table
+
+
+def _rows(things: Sequence[Mapping[str, Any]], *, title: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for name, value in things[0].items():
+        numbers = isinstance(value, int | float) and not isinstance(value, bool)
+        table.add_column(_words(name), justify="right" if numbers else "left", header_style="dim", overflow="fold")
+    for thing in things:
+        table.add_row(*[_text(value) for value in thing.values()])
+    return table
+
+
+def _words(name: str) -> str:
+    return "rate" if name == "rows_per_s" else name.replace("_", " ")
 
 
 def _text(value: Any) -> str:
@@ -76,7 +106,7 @@ def _text(value: Any) -> str:
         pairs = all(isinstance(item, list) and len(item) == 2 for item in value)
         items = [f"{item[0]} {_text(item[1])}" if pairs else _text(item) for item in value]
         return ", ".join(items) or "none"
-    return "-" if value is None else str(value)
+    return "-" if value is None or value == "" else str(value)
 
 
 @contextmanager
@@ -89,8 +119,9 @@ def working(what: str) -> Iterator[None]:
 @contextmanager
 def commits(what: str, *, total: int) -> Iterator[Callable[[Plan], None]]:
     """A bar that counts commits and rows."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TextColumn("{task.fields[rows]:,} rows"), console=PROGRESS) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"))
+    rows_done = TextColumn("{task.fields[rows]:,} rows")
+    with Progress(*columns, rows_done, TimeElapsedColumn(), console=PROGRESS) as bar:
         task = bar.add_task(what, total=total, rows=0)
         rows = 0
 
@@ -106,5 +137,5 @@ def commit(plan: Plan) -> None:
     """One line for one commit of a stream."""
     counts = plan.counts
     assert counts is not None
-    lag = "".join(f", {name} {waiting} behind" for name, waiting in plan.feed_lag.items() if waiting)
+    lag = "".join(f", {name} {waiting:,} records behind" for name, waiting in plan.feed_lag.items() if waiting)
     click.echo(f"{plan.commit_id}: {counts.scored:,} scored, {counts.rejected:,} rejected{lag}", err=True)

@@ -63,8 +63,8 @@ def test_bad_records_are_kept_and_nothing_is_lost(world: World, broker: KafkaBro
 
 
 def test_a_feed_reaches_the_rows_after_it(world: World, broker: KafkaBroker) -> None:
-    feed = [{"origin": "EWR", "landed": DAY + timedelta(hours=30), "delay": 500.0}]
-    send(broker, f"{world.job.name}_arrivals", [record(feed[0]), b"{"])
+    landing = {"origin": "EWR", "landed": DAY + timedelta(hours=30), "delay": 500.0}
+    send(broker, f"{world.job.name}_arrivals", [record(landing), b"{"])
     send(broker, f"{world.job.name}_flights", [record({**flights(1)[0], "at": DAY + timedelta(hours=31)})])
     run(world)
 
@@ -73,7 +73,9 @@ def test_a_feed_reaches_the_rows_after_it(world: World, broker: KafkaBroker) -> 
         a for a in arrivals() if a["origin"] == "EWR" and timedelta(hours=25) <= a["landed"] - DAY < timedelta(hours=31)
     ]
     rejected = world.spark.read.format("delta").load(f"{world.job.state}/feed_rejected").collect()
+    (feed,) = verify.verify_stream(world.spark, world.job).feeds
     assert row["features"]["n"] == len(before) + 1
+    assert (feed.holds, feed.records, feed.rows, feed.rejected) == (True, 2, 1, 1)
     assert [(r["feed"], r["reason"], bytes(r["raw"])) for r in rejected] == [("arrivals", "PARSE", b"{")]
 
 

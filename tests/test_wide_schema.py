@@ -94,6 +94,12 @@ def test_one_reason_a_row_the_first_of_the_documented_order(spark: SparkSession)
     ]
 
 
+def test_an_unknown_field_that_the_topic_refuses_rejects_the_row(spark: SparkSession) -> None:
+    given = [{"__bad": ["*"]}, {"__bad": ["tail", "*"], "tail": None}]
+    found = reasons(spark, *given)
+    assert found == [("SCHEMA", "a field that is not declared"), ("SCHEMA", "tail: a value of another JSON type")]
+
+
 def test_the_time_range_is_half_open_to_the_microsecond(spark: SparkSession) -> None:
     start, end = (round(datetime(year, 1, 1, tzinfo=UTC).timestamp()) * SECOND for year in (2013, 2014))
     times = [start - 1, start, end - 1, end, -(2**63), 2**63 - 1]

@@ -69,6 +69,10 @@ def sample_lacks(missing: Iterable[str], *, known: Iterable[str]) -> ConfigError
     )
 
 
+def no_sample(path: str) -> ConfigError:
+    return ConfigError(f"--sample {path}: no Delta table there. Give the folder that 'spark-scoring widen' wrote.")
+
+
 def sample_too_small(rows: int, *, least: int) -> ConfigError:
     return ConfigError(f"sample: {rows} rows. At least {least} are needed. Give more rows of the wide table.")
 

@@ -1,6 +1,8 @@
 """Sessions, tables and runs."""
 
-from spark_scoring.errors.base import ConfigError, RunError
+from collections.abc import Iterable
+
+from spark_scoring.errors.base import ConfigError, RunError, listed
 
 
 def session_setting(setting: str, *, needed: str) -> ConfigError:
@@ -48,7 +50,7 @@ def brake(commit_id: str, *, rejected: int, rows: int, share: float) -> RunError
 
 
 def no_commits(path: str, *, job: str) -> RunError:
-    return RunError(f"{path} holds no commit of job '{job}'. Run 'score' or 'stream' first.")
+    return RunError(f"{path}: no commit of job '{job}'. Run 'spark-scoring score' or 'spark-scoring stream' first.")
 
 
 def nothing_kept(path: str) -> RunError:
@@ -71,3 +73,30 @@ def too_late(*, share: float, most: float) -> RunError:
 
 def does_not_hold() -> RunError:
     return RunError("verify does not hold: see the lines above. Nothing was changed.")
+
+
+def unexpected(cause: str) -> RunError:
+    """What no other constructor foresees: the cause as Spark, Java or Python gave it, in one line."""
+    return RunError(f"the run failed: {cause}. Remove the cause and run it again; --debug shows where it arose.")
+
+
+def unusable_place(path: str, *, cause: str) -> RunError:
+    return RunError(f"{path}: cannot be looked into ({cause}). Correct the path, or its access rights.")
+
+
+def not_written(path: str, *, cause: str) -> RunError:
+    return RunError(f"{path}: Delta refused the write ({cause}). Nothing was written. Give another table, or alter it.")
+
+
+def other_output(path: str, *, missing: Iterable[str]) -> RunError:
+    return RunError(
+        f"{path}: holds another table: it lacks {listed(missing)}, which every output has. "
+        "Give the output a path of its own."
+    )
+
+
+def output_type(path: str, *, column: str, given: str, there: str) -> RunError:
+    return RunError(
+        f"{path}: column '{column}' is {there} in the table, and would be {given} now. A type is never changed: "
+        "restore the type in wide.yaml, or give the output another path."
+    )

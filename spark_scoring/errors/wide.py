@@ -58,11 +58,3 @@ def condition_not_boolean(where: str, *, text: str, given: str) -> ConfigError:
 
 def step_not_possible(where: str, *, problem: str) -> ConfigError:
     return ConfigError(f"{where}: Spark cannot plan this step: {problem.splitlines()[0]} Correct the step.")
-
-
-def table_without_place(name: str, *, job: str, there: Iterable[str]) -> ConfigError:
-    names = tuple(there)
-    return ConfigError(
-        f"{job}: tables: the wide table reads '{name}', and the job does not say where it lives."
-        f"{did_you_mean(name, names)} There are: {listed(names)}. Add 'tables: {{{name}: {{delta: …}}}}'."
-    )

@@ -9,10 +9,11 @@ from typing import Any
 from delta import exceptions as conflicts
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
+from spark_scoring.io.causes import cause_of
 from spark_scoring.io.files import read_text
 
 CONFLICTS = (
@@ -38,8 +39,14 @@ class Entry:
 
 
 def is_table(spark: SparkSession, path: str) -> bool:
-    """Whether a Delta table stands at the path."""
-    return bool(DeltaTable.isDeltaTable(spark, path))
+    """Whether a Delta table stands at the path.
+
+    Raises: RunError: the path cannot be looked into.
+    """
+    try:
+        return bool(DeltaTable.isDeltaTable(spark, path))
+    except (PySparkException, Py4JJavaError) as error:
+        raise errors.unusable_place(path, cause=cause_of(error)) from error
 
 
 def current_version(spark: SparkSession, path: str) -> int:
@@ -158,7 +165,12 @@ def _snapshot(spark: SparkSession, path: str) -> Any:
 def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int:
     spark = frame.sparkSession
     before = current_version(spark, path)
-    writer.option("userMetadata", metadata).save(path)
+    try:
+        writer.option("userMetadata", metadata).save(path)
+    except AnalysisException as error:
+        if lost_race(error):
+            raise
+        raise errors.not_written(path, cause=cause_of(error)) from error
     for version in range(current_version(spark, path), before, -1):
         if metadata_at(spark, path, version) == metadata:
             return version

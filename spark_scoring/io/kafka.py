@@ -31,7 +31,7 @@ def stream(
     spark: SparkSession, kafka: Kafka, topics: Sequence[str], *, starting: str | Mapping[str, Any], most: int
 ) -> DataFrame:
     """The unbounded records of all topics, one source, so that its offsets are keyed by topic."""
-    reader = spark.readStream.format("kafka").options(**_options(kafka, topics))
+    reader = spark.readStream.format("kafka").options(**_options(kafka), subscribe=",".join(topics))
     start = starting if isinstance(starting, str) else json.dumps(starting)
     return _records(reader.option("startingOffsets", start).option("maxOffsetsPerTrigger", most).load())
 
@@ -41,17 +41,21 @@ def between(spark: SparkSession, kafka: Kafka, ranges: Ranges) -> DataFrame:
     bounds = [
         {topic: {str(p): span[end] for p, span in spans.items()} for topic, spans in ranges.items()} for end in (0, 1)
     ]
-    reader = spark.read.format("kafka").options(**_options(kafka, sorted(ranges)))
+    # by partition: with `subscribe` Spark wants offsets for the partitions that no range names, too
+    assigned = json.dumps({topic: sorted(spans) for topic, spans in ranges.items()})
+    reader = spark.read.format("kafka").options(**_options(kafka), assign=assigned)
     reader = reader.option("startingOffsets", json.dumps(bounds[0]))
     return _records(reader.option("endingOffsets", json.dumps(bounds[1])).load())
 
 
-def topic_states(spark: SparkSession, kafka: Kafka, topics: Sequence[str]) -> dict[str, TopicState]:
+def topic_states(
+    spark: SparkSession, kafka: Kafka, topics: Sequence[str], *, timeout_ms: int = TIMEOUT_MS
+) -> dict[str, TopicState]:
     """What the broker says of each topic; one that does not exist is an error.
 
-    Raises: RunError: the broker does not answer within 10 s, or a topic is missing.
+    Raises: RunError: the broker does not answer in time, or a topic is missing.
     """
-    with _admin(spark, kafka) as admin:
+    with _admin(spark, kafka, timeout_ms) as admin:
         known = {str(name) for name in _get(admin.listTopics().names(), kafka)}
         for topic in topics:
             if topic not in known:
@@ -85,14 +89,14 @@ def _offsets(
 
 
 @contextmanager
-def _admin(spark: SparkSession, kafka: Kafka) -> Any:
+def _admin(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
     jvm: Any = spark._jvm
     properties = jvm.java.util.Properties()
     for name, value in kafka.options:
         properties.setProperty(name.removeprefix("kafka."), value)
     properties.setProperty("bootstrap.servers", kafka.servers)
-    properties.setProperty("default.api.timeout.ms", str(TIMEOUT_MS))
-    properties.setProperty("request.timeout.ms", str(TIMEOUT_MS // 2))
+    properties.setProperty("default.api.timeout.ms", str(timeout_ms))
+    properties.setProperty("request.timeout.ms", str(timeout_ms // 2))
     try:
         admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
     except Py4JJavaError as error:
@@ -123,13 +127,12 @@ def _list(spark: SparkSession, items: Sequence[str]) -> Any:
     return jvm.java.util.ArrayList(list(items))
 
 
-def _options(kafka: Kafka, topics: Sequence[str]) -> dict[str, str]:
+def _options(kafka: Kafka) -> dict[str, str]:
     given = {name if name.startswith("kafka.") else f"kafka.{name}": value for name, value in kafka.options}
     return {
         **given,
         "kafka.bootstrap.servers": kafka.servers,
         "kafka.isolation.level": "read_committed",
-        "subscribe": ",".join(topics),
         "failOnDataLoss": "true",
     }
 

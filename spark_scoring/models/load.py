@@ -1,6 +1,5 @@
 """A fitted estimator from where users keep it: a joblib or pickle file, or a model that MLflow has logged."""
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -27,5 +26,6 @@ def estimator(source: str, *, registry: str) -> Any:
         raise errors.missing_file(source)
     try:
         return joblib.load(path)
-    except (pickle.UnpicklingError, EOFError, ImportError, AttributeError, ValueError) as error:
-        raise errors.unreadable_model(source, reason=f"{type(error).__name__}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - reading a pickle runs what is in it, and raises whatever that raises
+        reason = str(error).splitlines()[0] if str(error) else "it holds no model"
+        raise errors.unreadable_model(source, reason=f"{type(error).__name__}: {reason}") from None

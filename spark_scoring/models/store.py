@@ -1,5 +1,6 @@
 """Downloaded packages, kept in a folder under their digests."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -34,4 +35,6 @@ def kept(uri: str, *, cache_dir: Path, digest: str | None, fetch: Callable[[str,
 def cache_beside(registry: str) -> Path:
     """Where packages are kept if nobody says: beside the database file, else among the temporary files."""
     file = sqlite_file(registry)
-    return (file.parent if file else Path(tempfile.gettempdir())) / "spark-scoring-packages"
+    if file is None:
+        return Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
+    return file.parent / "spark-scoring-packages"

@@ -6,11 +6,14 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 
+from spark_scoring.io import sources
 from spark_scoring.io.sources import schema_of
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import inputs, output
-from spark_scoring.spec.job import Job
+from spark_scoring.run.target import check_target
+from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan
+from spark_scoring.spec.read import duration_text
 from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,14 +40,18 @@ class JobReport:
     unused: tuple[str, ...]
 
 
-def analyse(spark: SparkSession, job: Job, models: Sequence[ScoredModel]) -> DataFrame:
-    """The output of no rows: every contract, column and type checked, no data read.
+def analyse(
+    spark: SparkSession, job: Job, models: Sequence[ScoredModel], *, target: str, rows: Source | None = None
+) -> DataFrame:
+    """The output of some source's rows, or of no rows: every contract, column and type checked, no data read.
 
-    Raises: ConfigError, RunError: the first thing that does not fit.
+    Raises: ConfigError, RunError: the first thing that does not fit, in a table, the rows or the output at `target`.
     """
     wide = inputs.one_wide(models)
     tables = inputs.pin_tables(spark, job, wide)
-    rows = output.from_table(spark.createDataFrame([], schema_of(wide.rows.columns)))
+    frame = spark.createDataFrame([], schema_of(wide.rows.columns))
+    if rows is not None:
+        frame = sources.read(spark, sources.pin(spark, rows, name="rows.batch"), columns=wide.rows.columns)
     plan = Plan(
         commit_id=f"{job.name}/check",
         clock=NEVER,
@@ -52,7 +59,9 @@ def analyse(spark: SparkSession, job: Job, models: Sequence[ScoredModel]) -> Dat
         tables=tables.versions,
         models=inputs.model_pins(models),
     )
-    return output.scored(rows, tables.frames(spark), job=job, models=models, plan=plan)
+    found = output.scored(output.from_table(frame), tables.frames(spark), job=job, models=models, plan=plan)
+    check_target(spark, target, found)
+    return found
 
 
 def check(spark: SparkSession, job: Job) -> JobReport:
@@ -61,7 +70,9 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     Raises: ConfigError, RunError: the first thing that does not fit.
     """
     models = inputs.load_models(spark, job)
-    columns = analyse(spark, job, models).columns
+    sides: list[tuple[str | None, Source | None]] = [(job.output.batch, job.batch)] if job.batch else []
+    sides += [(job.output.stream, None)] if job.stream else []
+    analysed = [analyse(spark, job, models, target=str(target), rows=rows) for target, rows in sides]
     wide = inputs.one_wide(models)
     versions = inputs.pin_tables(spark, job, wide).versions
     needed = {name.lower() for name in output.feature_names(models)}
@@ -70,7 +81,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     return JobReport(
         models=tuple((m.role, f"{m.package.name} {m.package.version}, {m.package.spec.runtime}") for m in models),
         steps=steps,
-        columns=tuple(columns),
+        columns=tuple(analysed[0].columns),
         unused=tuple(name for name in wide.columns_added() if name.lower() not in read),
     )
 
@@ -95,6 +106,6 @@ def describe(step: Step) -> str:
     if isinstance(step, Lookup):
         return f"lookup on {keys}: left join to one row per key"
     if isinstance(step, AsOf):
-        bound = f", at most {step.max_age} old" if step.max_age else ""
+        bound = f", at most {duration_text(step.max_age)} old" if step.max_age else ""
         return f"as_of on {keys}{bound}: left join to intervals of validity"
-    return f"window on {keys}, last {step.last}: left join to sorted buckets"
+    return f"window on {keys}, last {duration_text(step.last)}: left join to sorted buckets"

@@ -11,7 +11,7 @@ from spark_scoring import errors
 from spark_scoring.io import delta
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
-from spark_scoring.spec.job import Job, Topic
+from spark_scoring.spec.job import Job, TableSource, Topic
 from spark_scoring.spec.plan import Ranges
 from spark_scoring.spec.wide import Rows, Table, WideTable
 from spark_scoring.wide.schema import rejection
@@ -33,10 +33,14 @@ def feeds_of(spark: SparkSession, job: Job, wide: WideTable) -> tuple[Feed, ...]
     found = []
     for place in job.tables:
         if place.feed is not None and place.name.lower() in {table.name.lower() for table in wide.tables}:
-            path = place.source.location
-            path = path if place.source.format == "delta" else delta.location_of(spark, path)
-            found.append(Feed(table=wide.table(place.name), topic=place.feed, path=path))
+            found.append(Feed(table=wide.table(place.name), topic=place.feed, path=path_of(spark, place)))
     return tuple(found)
+
+
+def path_of(spark: SparkSession, place: TableSource) -> str:
+    """The folder of a fed table, which is a Delta table."""
+    location = place.source.location
+    return location if place.source.format == "delta" else delta.location_of(spark, location)
 
 
 def claim(spark: SparkSession, job: Job, feed: Feed) -> None:

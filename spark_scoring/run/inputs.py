@@ -14,8 +14,9 @@ from spark_scoring.io.sources import Pin
 from spark_scoring.models.flavor import resolve
 from spark_scoring.models.golden import check_golden
 from spark_scoring.models.package import Package
+from spark_scoring.models.store import cache_beside
 from spark_scoring.models.udf import ScoredModel
-from spark_scoring.spec.job import Job, ModelRef
+from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
 from spark_scoring.spec.plan import ModelPin
 from spark_scoring.spec.wide import WideTable
 
@@ -43,12 +44,11 @@ class Tables:
 def pin_tables(spark: SparkSession, job: Job, wide: WideTable) -> Tables:
     """Every table that the wide table declares, at its current version.
 
-    Raises: ConfigError: the job does not say where a table lives. RunError: it is not there.
+    Raises: ConfigError: the job does not say where a table lives, or the wide table asks for more of it. RunError: it
+    is not there.
     """
+    check_job_against_wide(job, wide)
     places = {table.name.lower(): table for table in job.tables}
-    for table in wide.tables:
-        if table.name.lower() not in places:
-            raise errors.table_without_place(table.name, job=job.path, there=[t.name for t in job.tables])
     pins = {t.name: sources.pin(spark, places[t.name.lower()].source, name=t.name) for t in wide.tables}
     return Tables(wide=wide, pins=pins)
 
@@ -119,6 +119,6 @@ def _title(package: Package) -> str:
 
 
 def _cache(job: Job) -> Path:
-    # model files are needed on a local disk, wherever the state lives
-    local = "://" not in job.state
-    return Path(job.state) / "models" if local else Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
+    # not in the job's state, which is not made before a run is known to fit
+    beside = cache_beside(job.registry)
+    return beside if os.access(beside.parent, os.W_OK) else Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"

@@ -13,7 +13,7 @@ from spark_scoring import errors
 from spark_scoring.io import files, sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.models.udf import ScoredModel
-from spark_scoring.run import inputs
+from spark_scoring.run import check, inputs
 from spark_scoring.run.inputs import Tables
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan, iso
@@ -47,9 +47,11 @@ class Run:
 
 def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: datetime) -> Run:
     """A new run, with everything it reads pinned as it is now."""
-    models = inputs.load_models(spark, job)
-    tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     pinned = sources.pin(spark, rows, name="rows.batch")
+    models = inputs.load_models(spark, job)
+    # before the run is on record: what cannot be planned leaves nothing behind
+    check.analyse(spark, job, models, target=str(job.output.batch), rows=rows)
+    tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     base = Plan(
         commit_id=job.name,
         clock=clock,

@@ -54,7 +54,7 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     try:
         candidate = inputs.load_model(spark, job, replace(job.models[place], uri=uri))
         models = (*serving.models[:place], candidate, *serving.models[place + 1 :])
-        check.analyse(spark, job, models)
+        check.analyse(spark, job, models, target=str(job.output.stream))
     except SparkScoringError as error:
         log.warning("%s is refused, %s stays: %s", uri, serving.uris[place], error)
         return replace(serving, refused=(*serving.refused, (uri, str(error))))

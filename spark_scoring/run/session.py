@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 
+HOME = Path(__file__).resolve().parents[2]
 PACKAGES = "io.delta:delta-spark_4.2_2.13:4.4.0,org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
 
 # what scoring rests on, whatever the session was started with
@@ -23,6 +24,7 @@ STATIC = {
 }
 LOCAL = {
     "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
     "spark.driver.host": "localhost",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.memory": "3g",
@@ -32,13 +34,15 @@ LOCAL = {
 
 
 def session(name: str) -> SparkSession:
-    """A session fit for scoring: UTC, ANSI, Delta.
+    """A session fit for scoring: UTC, ANSI, Delta. One that is active already is taken as it is, never started anew.
 
     Raises: ConfigError: the session that there is was started without Delta.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    spark = _submitted(name) if _under_spark_submit() else _local(name)
-    return prepared(spark)
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return prepared(active)
+    return prepared(_submitted(name) if _under_spark_submit() else _local(name))
 
 
 def prepared(spark: SparkSession) -> SparkSession:
@@ -60,16 +64,21 @@ def _submitted(name: str) -> SparkSession:
 
 
 def _local(name: str) -> SparkSession:
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    # how Spark logs and takes signals is read from there when its JVM starts
+    os.environ.setdefault("SPARK_CONF_DIR", str(_conf()))
     builder = SparkSession.builder.appName(name).master(os.environ.get("SPARK_MASTER", "local[*,4]"))
     for setting, value in {**LOCAL, **STATIC, **RUNTIME}.items():
         builder = builder.config(setting, value)
     jars = sorted(str(jar) for jar in _jars().glob("*.jar"))
     builder = builder.config("spark.jars", ",".join(jars)) if jars else builder.config("spark.jars.packages", PACKAGES)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel("ERROR")
-    return spark
+    return builder.getOrCreate()
+
+
+def _conf() -> Path:
+    beside, installed = HOME / "conf", Path(__file__).resolve().parents[1] / "conf"
+    return beside if (beside / "log4j2.properties").is_file() else installed
 
 
 def _jars() -> Path:
-    home = Path(__file__).resolve().parents[2]
-    return Path(os.environ.get("SPARK_SCORING_JARS", home / ".cache" / "jars" / "spark"))
+    return Path(os.environ.get("SPARK_SCORING_JARS", HOME / ".cache" / "jars" / "spark"))

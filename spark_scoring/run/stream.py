@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pyspark.errors import StreamingQueryException
@@ -23,8 +23,9 @@ from spark_scoring.spec.plan import Plan
 
 log = logging.getLogger(__name__)
 
-FIRST_CONTACT_S = 30.0
-OUTAGE_S = 600.0
+FIRST_CONTACT = timedelta(seconds=30)
+OUTAGE = timedelta(minutes=10)
+ANSWER_S = 10.0
 POLL_S = 0.2
 # what a job that sets no bound may hold in memory at once
 MOST_ROWS = 50_000
@@ -40,8 +41,12 @@ def stream(
     now: Callable[[], datetime],
     stop: threading.Event,
     progress: Progress = lambda _: None,
+    patience: timedelta | None = None,
 ) -> None:
     """Score the rows topic until `stop` is set, or with `once` until its backlog is worked off.
+
+    `patience`: how long a broker that does not answer at the start is waited for; without it 30 s at the very first
+    start, and 10 minutes once the output has commits.
 
     Raises: ConfigError: the job has no stream. StateError: the checkpoint does not fit the output's log; nothing was
     written. RunError: a topic, table or model is not fit, or the broker stayed away.
@@ -52,10 +57,12 @@ def stream(
     start = generation.start_of(spark, job, committed)
     models = serving.begin(spark, job)
     wide = inputs.one_wide(models.models)
-    check.analyse(spark, job, models.models)
+    check.analyse(spark, job, models.models, target=job.output.stream)
     fed = feeds.feeds_of(spark, job, wide)
     topics = [job.stream.topic, *[feed.topic.topic for feed in fed]]
-    wait_for_broker(spark, job, topics, patience_s=OUTAGE_S if committed else FIRST_CONTACT_S)
+    patience = patience or (OUTAGE if committed else FIRST_CONTACT)
+    if not wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop):
+        return
     for feed in fed:
         feeds.claim(spark, job, feed)
     records = kafka.stream(
@@ -68,22 +75,28 @@ def stream(
     _run(runner, records, once=once)
 
 
-def wait_for_broker(spark: SparkSession, job: Job, topics: list[str], *, patience_s: float) -> None:
-    """Return when the broker answers and has the topics.
+def wait_for_broker(
+    spark: SparkSession, job: Job, topics: list[str], *, patience_s: float, stop: threading.Event
+) -> bool:
+    """True when the broker answers and has the topics, False when `stop` was set meanwhile.
 
     Raises: RunError: a topic is missing, or there was no answer within `patience_s`.
     """
     assert job.kafka is not None
     until = time.monotonic() + patience_s
-    while True:
+    while not stop.is_set():
+        left_s = until - time.monotonic()
         try:
-            kafka.topic_states(spark, job.kafka, topics)
-            return
+            # asked for at least a second: connecting takes time even where all is well
+            kafka.topic_states(spark, job.kafka, topics, timeout_ms=int(min(max(left_s, 1), ANSWER_S) * 1000))
+            return True
         except errors.BrokerAwayError as away:
-            if time.monotonic() > until:
+            left_s = until - time.monotonic()
+            if left_s <= 0:
                 raise
-            log.warning("%s Waiting up to %d s more.", away, max(0, int(until - time.monotonic())))
-            time.sleep(1)
+            log.warning("%s Waiting up to %d s more.", away, int(left_s) + 1)
+            stop.wait(min(1, left_s))
+    return False
 
 
 class _Stopped(Exception):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+import pyarrow as pa
 import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
 
@@ -13,6 +14,16 @@ from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Interval, Plan
 from spark_scoring.spec.wide import WideTable
 from spark_scoring.wide import transform
+
+
+def sample(spark: SparkSession, path: str, *, most: int) -> pa.Table:
+    """Some rows of a training set, to package a model with.
+
+    Raises: ConfigError: there is no such table.
+    """
+    if not delta.is_table(spark, path):
+        raise errors.no_sample(path)
+    return spark.read.format("delta").load(path).limit(most).toArrow()
 
 
 @dataclass(frozen=True, kw_only=True)

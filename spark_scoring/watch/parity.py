@@ -61,7 +61,12 @@ class Late:
 
 
 def exact(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Exact:
-    """Score the commits again, each at its own plan's versions, and compare every bit."""
+    """Score the commits again, each at its own plan's versions, and compare every bit.
+
+    Raises: RunError: the output does not keep `input`.
+    """
+    if "input" not in spark.read.format("delta").load(str(job.output.stream)).columns:
+        raise errors.nothing_kept(str(job.output.stream))
     rows, different, checked = 0, 0, 0
     by_column: dict[str, int] = {}
     skipped: list[tuple[str, str]] = []
@@ -134,8 +139,6 @@ def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataF
     models = inputs.load_pinned(spark, job, plan.models)
     tables = inputs.at_versions(inputs.pin_tables(spark, job, inputs.one_wide(models)), plan.tables)
     then = _written(spark, job, ids)
-    if "input" not in then.columns:
-        raise errors.nothing_kept(str(job.output.stream))
     again = _again(then, job, tables.wide)
     within = output.reach_of(again, tables.wide)
     now = output.scored(again, tables.frames(spark), job=job, models=models, plan=plan, within=within)
@@ -185,7 +188,7 @@ def commits_of(spark: SparkSession, job: Job, *, last: int | None) -> tuple[Comm
 
     Raises: ConfigError: the job has no stream. RunError: there are no commits.
     """
-    if job.output.stream is None:
+    if job.stream is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream and output.stream", command="parity")
     found = [
         c for c in ledger.stream_commits(spark, job.output.stream, job=job.name) if c.plan.counts and c.plan.counts.rows

@@ -13,10 +13,16 @@ from spark_scoring.run import ledger
 from spark_scoring.run.ledger import Commit
 from spark_scoring.spec.job import Job
 
+# how many of the newest commits the rate is taken from, the first of them giving the time alone
+RECENT = 11
+
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One output table: its commits and rows, the newest commit (UTC), the models in it, and the reasons."""
+    """One output table: its commits and rows, the newest commit (UTC), the models in it, and the reasons.
+
+    `rows_per_s`: the rate of the newest commits; `None` where there are fewer than two.
+    """
 
     table: str
     commits: int
@@ -26,6 +32,7 @@ class Side:
     newest_at: datetime | None
     models: tuple[str, ...]
     reasons: tuple[tuple[str, int], ...]
+    rows_per_s: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +75,15 @@ def _side(spark: SparkSession, table: str | None, commits: Sequence[Commit]) -> 
         newest_at=newest.entry.committed_at,
         models=tuple(f"{pin.role}: {pin.model} {pin.version}" for pin in newest.plan.models),
         reasons=tuple((row["reason"], row["count"]) for row in counted if row["reason"] is not None),
+        rows_per_s=_rate(commits[-RECENT:]),
     )
+
+
+def _rate(commits: Sequence[Commit]) -> float | None:
+    # a commit's rows were scored between the commit before it and itself
+    took_s = (commits[-1].entry.committed_at - commits[0].entry.committed_at).total_seconds()
+    rows = sum(commit.entry.rows_written for commit in commits[1:])
+    return rows / took_s if took_s > 0 else None
 
 
 def _waiting(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> int | None:

@@ -12,6 +12,7 @@ from spark_scoring.run import ledger
 from spark_scoring.run.ledger import Commit
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan
+from spark_scoring.watch.feed_check import FeedVerdict, check_feed
 
 # operations that rewrite or describe a table without changing its rows
 NO_DATA = (
@@ -51,13 +52,15 @@ class Verdict:
 
     commits: int
     partitions: tuple[Partition, ...] = ()
+    feeds: tuple[FeedVerdict, ...] = ()
     broken: tuple[str, ...] = field(default=())
     repeated_keys: int = 0
 
     @property
     def holds(self) -> bool:
         """Whether nothing was lost, doubled or unaccounted."""
-        return not self.broken and all(partition.holds for partition in self.partitions)
+        parts = [*(part.holds for part in self.partitions), *(feed.holds for feed in self.feeds)]
+        return not self.broken and all(parts)
 
 
 def verify_stream(spark: SparkSession, job: Job) -> Verdict:
@@ -77,6 +80,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     return Verdict(
         commits=len(commits),
         partitions=_partitions(spark, job, rows, plans, state),
+        feeds=tuple(check_feed(spark, job, table, plans) for table in job.tables if table.feed),
         broken=tuple(broken),
         repeated_keys=_repeated_keys(rows),
     )
@@ -100,9 +104,19 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
     )
 
 
-def has_commits(spark: SparkSession, path: str, *, job: Job) -> bool:
-    """Whether the table holds commits of the job."""
-    return bool(ledger.commits(spark, path, job=job.name))
+def verify(spark: SparkSession, job: Job) -> dict[str, Verdict]:
+    """A verdict for each side of the job, `stream` and `batch`, that has made commits.
+
+    Raises: RunError: there are none, or the broker does not answer.
+    """
+    sides = {"stream": (job.output.stream, verify_stream), "batch": (job.output.batch, verify_batch)}
+    tables = {side: (path, check) for side, (path, check) in sides.items() if path is not None}
+    found = {
+        side: check(spark, job) for side, (path, check) in tables.items() if ledger.commits(spark, path, job=job.name)
+    }
+    if not found:
+        raise errors.no_commits(" and ".join(path for path, _ in tables.values()), job=job.name)
+    return found
 
 
 def _gaps(plans: Sequence[Plan]) -> list[str]:

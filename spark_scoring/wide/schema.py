@@ -18,6 +18,7 @@ from spark_scoring.wide.frames import HELPER, REJECTED, column, instant, reason
 
 PARSE = "__parse"
 BAD = "__bad"
+UNKNOWN_FIELD = "*"  # in `__bad`: the record has a field that is not declared, and its topic refuses that
 
 
 def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
@@ -74,6 +75,9 @@ def rejection(names: Sequence[str], *, rows: Rows) -> Column:
     if PARSE in names:
         parse = F.struct(F.lit("PARSE").alias("code"), column(PARSE).alias("detail"))
         reasons.insert(0, F.when(column(PARSE).isNotNull(), parse))
+    if BAD in names:
+        unknown = F.array_contains(column(BAD), UNKNOWN_FIELD)
+        reasons.append(F.when(unknown, _schema("a field that is not declared")))
     return F.coalesce(*reasons, F.lit(None).cast("struct<code: string, detail: string>"))
 
 

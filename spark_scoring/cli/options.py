@@ -1,0 +1,93 @@
+"""Arguments that several commands share, and what their texts mean."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from spark_scoring import errors
+from spark_scoring.spec.job import Job
+from spark_scoring.spec.plan import instant
+from spark_scoring.spec.read import Reader
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from spark_scoring.run.runs import Span
+
+JOB = click.argument("job", metavar="JOB")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+
+
+def interval(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--from` and `--to`."""
+    end = click.option("--to", "end", required=True, metavar="INSTANT", help="End, UTC, not part of the interval.")
+    start = click.option("--from", "start", required=True, metavar="INSTANT", help="Begin, UTC, as 2013-09-01.")
+    return start(end(command))
+
+
+def span(start: str, end: str, cut: str) -> "Span":
+    """The interval of `--from`, `--to` and `--cut`.
+
+    Raises: ConfigError.
+    """
+    from spark_scoring.run.runs import Span
+
+    bounds = [_moment("--from", start), _moment("--to", end)]
+    if bounds[0] >= bounds[1]:
+        raise errors.wrong_span(start, end)
+    return Span(start=bounds[0], end=bounds[1], cut=duration("--cut", cut))
+
+
+def duration(option: str, text: str) -> timedelta:
+    """A duration such as 30s.
+
+    Raises: ConfigError.
+    """
+    return Reader(value=text, source=option).duration()
+
+
+def _moment(option: str, text: str) -> datetime:
+    try:
+        return instant(text)
+    except ValueError:
+        raise errors.wrong_instant(option, given=text) from None
+
+
+def now() -> datetime:
+    """The clock of every command."""
+    return datetime.now(UTC)
+
+
+def spark_for(job: Job) -> "SparkSession":
+    """The session that runs the job."""
+    # imported here: --help and a wrong file need no Spark
+    from spark_scoring.run.session import session
+
+    return session(f"spark-scoring {job.name}")
+
+
+@contextmanager
+def told_to_stop() -> Iterator[tuple[threading.Event, Callable[[], None]]]:
+    """An event that SIGTERM and Ctrl-C set, and a function that sees to it again after Spark has started.
+
+    Spark puts a handler of its own in place of ours. Outside the main thread nothing is handled.
+    """
+    stop = threading.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def handle() -> None:
+        for number in numbers:
+            signal.signal(number, lambda *_: stop.set())
+
+    handle()
+    try:
+        yield stop, handle
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,92 @@
+"""The commands that look at what a job wrote, and put it right: parity, verify, status, recover."""
+
+import click
+
+from spark_scoring import errors, show
+from spark_scoring.cli.options import JOB, JSON, now, spark_for
+from spark_scoring.spec.job import Job
+
+
+@click.command()
+@JOB
+@click.option("--last", type=click.IntRange(min=1), metavar="N", help="Only the newest N commits.")
+@click.option("--max-late", type=click.FloatRange(0, 1), default=1.0, show_default=True, metavar="SHARE",
+              help="Fail if a larger share of the rows differs on today's tables.")  # fmt: skip
+@JSON
+def parity(job: str, last: int | None, max_late: float, as_json: bool) -> None:
+    """Score the stream's commits again in batch: every bit equal at the same versions, and how much came late.
+
+    \b
+    Example:  spark-scoring parity conf/flights/job.yaml
+    """
+    from spark_scoring.watch import parity as watched
+
+    spec = Job.load(job)
+    with show.working(f"parity of {spec.name}"):
+        spark = spark_for(spec)
+        commits = watched.commits_of(spark, spec, last=last)
+        exact = watched.exact(spark, spec, commits)
+        late = watched.late(spark, spec, commits)
+    show.result({"exact": exact, "late": late}, as_json=as_json, title="parity")
+    if not exact.holds:
+        raise errors.not_equal(different=exact.different, rows=exact.rows)
+    if late.share > max_late:
+        raise errors.too_late(share=late.share, most=max_late)
+
+
+@click.command()
+@JOB
+@JSON
+def verify(job: str, as_json: bool) -> None:
+    """Check that every committed offset is in the output exactly once, against the broker and the table's log.
+
+    \b
+    Example:  spark-scoring verify conf/flights/job.yaml
+    """
+    from spark_scoring.watch.verify import verify as verified
+
+    spec = Job.load(job)
+    with show.working(f"verify {spec.name}"):
+        verdicts = verified(spark_for(spec), spec)
+    show.result(verdicts, as_json=as_json, title="verify")
+    if not all(verdict.holds for verdict in verdicts.values()):
+        raise errors.does_not_hold()
+
+
+@click.command()
+@JOB
+@JSON
+def status(job: str, as_json: bool) -> None:
+    """Where JOB stands: commits, rows, reasons, rate, models, and what waits in Kafka.
+
+    \b
+    Example:  spark-scoring status conf/flights/job.yaml
+    """
+    from spark_scoring.watch.status import status as found
+
+    spec = Job.load(job)
+    with show.working(f"status of {spec.name}"):
+        where = found(spark_for(spec), spec)
+    show.result(where, as_json=as_json, title=f"status of {spec.name}")
+
+
+@click.command()
+@JOB
+@JSON
+def recover(job: str, as_json: bool) -> None:
+    """Let the next 'stream' of JOB begin anew where the output's own log ends. The old checkpoint is kept beside.
+
+    \b
+    Example:  spark-scoring recover conf/flights/job.yaml
+    """
+    from spark_scoring.run import generation, ledger
+
+    spec = Job.load(job)
+    if spec.stream is None or spec.output.stream is None:
+        raise errors.missing_part(spec.path, part="rows.stream and output.stream", command="recover")
+    spark = spark_for(spec)
+    committed = ledger.stream_commits(spark, spec.output.stream, job=spec.name)
+    if not committed:
+        raise errors.no_commits(spec.output.stream, job=spec.name)
+    found = generation.recover(spark, spec, committed, now=now().isoformat(timespec="seconds"))
+    show.result(found, as_json=as_json, title="the next 'stream' begins here")

@@ -1,0 +1,41 @@
+"""What Spark and the JVM complain about, in one line without Java."""
+
+from typing import Any
+
+from py4j.protocol import Py4JJavaError
+
+LONGEST = 300
+TRACE = "Traceback (most recent call last)"
+
+
+def cause_of(error: BaseException) -> str:
+    """The innermost cause of an error of Spark, Java or Python: its kind and the first line of what it says."""
+    java = _java(error)
+    if java is None:
+        kind, text = type(error).__name__, str(error)
+    else:
+        inner = _innermost(java)
+        kind, text = str(inner.getClass().getSimpleName()), str(inner.getMessage() or "")
+    line = _line(text)
+    # Spark's own conditions, [LIKE_THIS], say more than the class that carries them
+    full = line if line.startswith("[") else f"{kind}: {line}" if line else kind
+    return full if len(full) <= LONGEST else f"{full[:LONGEST]}…"
+
+
+def _java(error: BaseException) -> Any:
+    return error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
+
+
+def _innermost(java: Any) -> Any:
+    while java.getCause() is not None:
+        java = java.getCause()
+    return java
+
+
+def _line(text: str) -> str:
+    """The first line; of a Python worker's trace the line that names the exception."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    if TRACE in text:
+        begun = next(i for i, line in enumerate(lines) if TRACE in line)
+        return next((line for line in lines[begun + 1 :] if not line.startswith(" ")), lines[0]).rstrip(".")
+    return lines[0].strip().rstrip(".") if lines else ""

@@ -1,0 +1,45 @@
+"""The output table as it stands, held against the rows that a run would write, before anything is written."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T
+
+from spark_scoring import errors
+from spark_scoring.io import delta
+
+# what every output has, whatever the job keeps and however its keys are named
+ALWAYS = frozenset({"event_time", "event_date", "outcome", "reason", "model", "role", "scores", "source", "commit_id"})
+
+
+def check_target(spark: SparkSession, path: str, frame: DataFrame) -> None:
+    """Nothing, if there is no table yet, or one that takes rows of this frame with its new columns merged in.
+
+    Raises: RunError: the table is no output of ours, or a column has another type.
+    """
+    if not delta.is_table(spark, path):
+        return
+    there = spark.read.format("delta").load(path).schema
+    names = {name.lower() for name in there.fieldNames()}
+    if missing := sorted(ALWAYS - names):
+        raise errors.other_output(path, missing=missing)
+    for column, given, found in differences(frame.schema, there):
+        raise errors.output_type(path, column=column, given=given, there=found)
+
+
+def differences(given: T.StructType, there: T.StructType, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """(column, type given, type there) for each column, fields of structs included, that both have with two types."""
+    known = {field.name.lower(): field for field in there}
+    for field in given:
+        other = known.get(field.name.lower())
+        if other is not None:
+            yield from _differences(field.dataType, other.dataType, f"{prefix}{field.name}")
+
+
+def _differences(given: T.DataType, there: T.DataType, name: str) -> Iterator[tuple[str, str, str]]:
+    if isinstance(given, T.StructType) and isinstance(there, T.StructType):
+        yield from differences(given, there, f"{name}.")
+    elif isinstance(given, T.ArrayType) and isinstance(there, T.ArrayType):
+        yield from _differences(given.elementType, there.elementType, name)
+    elif given.simpleString() != there.simpleString():
+        yield name, given.simpleString(), there.simpleString()

@@ -1,0 +1,75 @@
+"""The watch commands see damage: each kind is done once to a table that was whole."""
+
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+from spark_scoring.run import ledger, stream
+from spark_scoring.testing import KafkaBroker
+from spark_scoring.watch import parity, verify
+from tests.world import World, flights, make_world, record, send
+
+
+@pytest.fixture(scope="module")
+def whole(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory, broker: KafkaBroker) -> World:
+    world = make_world(spark_session, tmp_path_factory.mktemp("watch"), servers=broker.servers)
+    for kind in ("flights", "arrivals"):
+        broker.create_topic(f"{world.job.name}_{kind}")
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights()])
+    stream.stream(spark_session, world.job, once=True, now=lambda: datetime.now(UTC), stop=threading.Event())
+    return world
+
+
+@pytest.fixture
+def scores(whole: World, spark: SparkSession) -> DeltaTable:
+    """The stream's output, restored to what it was after the test before."""
+    table = DeltaTable.forPath(spark, str(whole.job.output.stream))
+    table.restoreToVersion(len(ledger.stream_commits(spark, str(whole.job.output.stream), job=whole.job.name)) - 1)
+    return table
+
+
+def found(world: World) -> tuple[int, int, int, list[str]]:
+    verdict = verify.verify_stream(world.spark, world.job)
+    (part,) = verdict.partitions
+    assert not verdict.holds
+    return part.missing, part.doubled, part.unaccounted, [text.split(": ")[1] for text in verdict.broken[-1:]]
+
+
+def test_a_row_that_is_gone(whole: World, scores: DeltaTable) -> None:
+    scores.delete("id = 'f007'")
+    assert found(whole)[:3] == (1, 0, 0)
+
+
+def test_a_row_that_is_there_twice(whole: World, scores: DeltaTable) -> None:
+    scores.toDF().where("id = 'f007'").write.format("delta").mode("append").save(str(whole.job.output.stream))
+    assert found(whole)[:3] == (0, 1, 0)
+
+
+def test_a_row_that_no_record_stands_behind(whole: World, scores: DeltaTable) -> None:
+    scores.update("id = 'f007'", {"source.offset": "100000L"})
+    assert found(whole)[:3] == (1, 0, 1)
+
+
+def test_a_score_that_was_changed(whole: World, scores: DeltaTable) -> None:
+    commits = parity.commits_of(whole.spark, whole.job, last=None)
+    assert parity.exact(whole.spark, whole.job, commits).different == 0
+    scores.update("id = 'f007'", {"score": "score + 1e-16D"})
+    scores.update("id = 'f009'", {"features.temp": "-0.0D"})
+
+    again = parity.exact(whole.spark, whole.job, commits)
+    assert (again.different, dict(again.columns)) == (2, {"score": 1, "features": 1})
+
+
+def test_a_version_that_is_gone_is_not_checkable(whole: World, scores: DeltaTable, tmp_path: Path) -> None:
+    commits = parity.commits_of(whole.spark, whole.job, last=None)
+    for log in Path(whole.table("planes"), "_delta_log").iterdir():
+        log.rename(tmp_path / log.name)
+    exact = parity.exact(whole.spark, whole.job, commits)
+    for log in tmp_path.iterdir():
+        log.rename(Path(whole.table("planes"), "_delta_log", log.name))
+
+    assert (exact.commits, [name for name, _ in exact.not_checkable]) == (0, [c.plan.commit_id for c in commits])
