@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_scoring.errors import StateError
-from spark_scoring.run import batch, generation, ledger, stream
+from spark_scoring.errors import RunError, StateError
+from spark_scoring.run import batch, generation, ledger, output, stream
 from spark_scoring.run.runs import Span
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, status, verify
@@ -127,3 +127,50 @@ def test_an_alias_that_moves_takes_over_between_micro_batches(
     commits = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
     assert served == {"1", "2"}
     assert parity.exact(world.spark, world.job, commits).holds
+
+
+def test_a_replay_after_the_commit_writes_nothing(world: World, broker: KafkaBroker) -> None:
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights(30)])
+    run(world)
+    before = world.output("stream")
+    # as after a kill between the Delta commit and Spark's own: the same batch id comes again with the same offsets
+    for mark in Path(world.job.state, "checkpoint", "commits").iterdir():
+        mark.unlink()
+    run(world)
+
+    assert world.output("stream") == before
+    assert verify.verify_stream(world.spark, world.job).holds
+
+
+def test_a_replay_after_the_feed_appends_it_once(
+    world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(broker, f"{world.job.name}_arrivals", [record(row) for row in arrivals(5)])
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights(5)])
+    with monkeypatch.context() as patched:
+        patched.setattr(output, "scored", killed)
+        with pytest.raises(Killed):
+            run(world)
+    run(world)
+
+    (feed,) = verify.verify_stream(world.spark, world.job).feeds
+    fed = world.spark.read.format("delta").load(world.table("arrivals")).count()
+    assert (fed, feed.holds, feed.rows) == (len(arrivals()) + 5, True, 5)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def killed(*_: object, **__: object) -> None:
+    raise Killed
+
+
+def test_the_brake_stops_after_the_commit(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> None:
+    rule = {"rejected_share": 0.5, "min_rows": 4}
+    world = with_topics(make_world(spark, tmp_path, servers=broker.servers, stop_when=rule), broker)
+    send(broker, f"{world.job.name}_flights", BROKEN)
+
+    with pytest.raises(RunError, match="5 of 5 rows were rejected"):
+        run(world)
+    assert len(world.output("stream")) == 5

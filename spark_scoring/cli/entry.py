@@ -54,7 +54,7 @@ def _run(words: list[str]) -> Exception | None:
 def _said(failure: Exception) -> str:
     if isinstance(failure, click.UsageError):
         command = failure.ctx.command_path if failure.ctx else "spark-scoring"
-        return f"{failure.format_message().rstrip('.')}. See '{command} --help'."
+        return f"{_ended(failure.format_message())} See '{command} --help'."
     if isinstance(failure, click.ClickException):
         return failure.format_message()
     if isinstance(failure, click.Abort):
@@ -65,6 +65,10 @@ def _said(failure: Exception) -> str:
     from spark_scoring.io.causes import cause_of
 
     return str(errors.unexpected(cause_of(failure)))
+
+
+def _ended(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 
 def _code(failure: Exception) -> int:
