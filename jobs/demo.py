@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,7 +34,8 @@ CACHE = Path(os.environ.get("SPARK_SCORING_CACHE", HOME / ".cache"))
 JANUARY, SEPTEMBER, OCTOBER = (datetime(2013, month, 1, tzinfo=UTC) for month in (1, 9, 10))
 MONDAY = datetime(2013, 9, 9, tzinfo=UTC)
 WEEK_END = MONDAY + timedelta(days=7)
-say = Console(stderr=True, highlight=False).print
+say = partial(Console(stderr=True, highlight=False).print, soft_wrap=True)
+COMMITTED = re.compile(r": ([0-9,]+) scored, ([0-9,]+) rejected")
 
 
 @click.command()
@@ -39,6 +43,8 @@ say = Console(stderr=True, highlight=False).print
 @click.option("--rate", default=200, show_default=True, help="Records a second into Kafka.")
 def demo(folder: Path, rate: int) -> None:
     """Build the tables, train and package a model, score a month in batch and a week as a stream; compare."""
+    # as an exception, so that the broker and the stream are ended on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     folder = folder.absolute()
     os.environ |= {"DATA": str(folder), "KAFKA": "127.0.0.1:1"}
@@ -50,9 +56,7 @@ def demo(folder: Path, rate: int) -> None:
     with KafkaBroker.start(jars=CACHE / "jars" / "kafka") as broker:
         os.environ["KAFKA"] = broker.servers
         stream_week(folder, broker, rate=rate)
-        say(
-            "[bold]6/7[/] parity and verify: the stream's commits scored again in batch, its offsets against the broker"
-        )
+        say("[bold]6/7[/] parity: the stream's commits scored again in batch; verify: its offsets against the broker")
         parity = _json("parity")
         verified = _json("verify")
     finish(folder, parity=parity, verified=verified, minutes=(time.monotonic() - started) / 60)
@@ -94,6 +98,8 @@ def stream_week(folder: Path, broker: KafkaBroker, *, rate: int) -> None:
         for sent in replay.send(broker.servers, week, per_second=rate):
             bar.update(sending, completed=sent)
             bar.update(scoring, completed=stream.rows)
+            if not stream.running:
+                break
         while stream.rows < flights and stream.running:
             bar.update(scoring, completed=stream.rows)
             time.sleep(0.2)
@@ -124,9 +130,8 @@ class Stream:
             self.lines.append(line.rstrip())
             if ": reading" in line:
                 self.reading.set()
-            if " scored, " in line:
-                words = line.replace(",", "").split(": ", 1)[1].split()
-                self.rows += int(words[0]) + int(words[2])
+            if counts := COMMITTED.search(line):
+                self.rows += sum(int(count.replace(",", "")) for count in counts.groups())
         self.reading.set()
 
     def wait_until_it_reads(self) -> None:
@@ -163,8 +168,8 @@ def finish(folder: Path, *, parity: dict[str, Any], verified: dict[str, Any], mi
         "batch, September": f"{batch.scored:,} scored, {batch.rejected:,} rejected, AUC {batch.auc:.3f}",
         "stream, one week": f"{stream.scored:,} scored, {stream.rejected:,} rejected, AUC {stream.auc:.3f}",
         "latency": f"p50 {p50:.1f} s, p95 {p95:.1f} s from the record's time in Kafka to its Delta commit",
-        "parity, exact": f"{exact['rows']:,} rows of {exact['commits']} commits, {exact['different']} differ in any bit",
-        "parity, late": f"{late['share']:.2%} of {late['rows']:,} rows differ on the finished tables: {changed or 'none'}",
+        "parity, exact": f"{exact['rows']:,} rows of {exact['commits']} commits, {exact['different']} differ by a bit",
+        "parity, late": f"{late['share']:.2%} of {late['rows']:,} rows differ on finished tables: {changed or 'none'}",
         "verify": "every offset exactly once" if verified["stream"]["holds"] else "does not hold",
         "tables": str(folder),
         "picture": str(folder / "scores.png"),
@@ -176,13 +181,9 @@ def finish(folder: Path, *, parity: dict[str, Any], verified: dict[str, Any], mi
 
 def _begin_anew(folder: Path) -> None:
     """An earlier demo's folder goes; anything else is left alone."""
-    import shutil
-
     marker = folder / ".spark_scoring_demo"
     if folder.exists() and any(folder.iterdir()) and not marker.exists():
-        raise click.UsageError(
-            f"{folder} is not empty and was not made by this demo. Name another folder: --data FOLDER"
-        )
+        raise click.UsageError(f"{folder} is not empty and not of this demo. Name another folder: --data FOLDER")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     marker.touch()

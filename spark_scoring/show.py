@@ -130,7 +130,12 @@ def commits(what: str, *, total: int) -> Iterator[Callable[[Plan], None]]:
             rows += plan.counts.rows if plan.counts else 0
             bar.update(task, advance=1, rows=rows)
 
-        yield made
+        try:
+            yield made
+        except BaseException:
+            # a bar that never moved is no news beside the error
+            bar.update(task, visible=bar.tasks[0].completed > 0)
+            raise
 
 
 def commit(plan: Plan) -> None:
