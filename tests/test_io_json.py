@@ -96,7 +96,8 @@ def test_a_value_of_another_type(record: bytes, column: str) -> None:
 def test_good_values() -> None:
     record = (
         '{"s": "é", "i": -1, "l": 9007199254740993, "d": 12, "f": 0.5, "b": true, "n": 12.3, "t": '
-        '"2013-01-01T12:00:00.000001+02:00", "day": "2013-01-01", "list": [1, null], "map": {"k": 1.0}, "sub": {}, "bin": "AAE="}'
+        '"2013-01-01T12:00:00.000001+02:00", "day": "2013-01-01", "list": [1, null], "map": {"k": 1.0}, "sub": {}, '
+        '"bin": "AAE="}'
     )
     assert read(record.encode()) == {
         "s": "é", "i": -1, "l": 9007199254740993, "d": 12.0, "f": 0.5, "b": True, "n": Decimal("12.30"),
