@@ -162,7 +162,7 @@ def finish(folder: Path, *, parity: dict[str, Any], verified: dict[str, Any], mi
     report.draw(batch, stream, path=folder / "scores.png")
     spark.stop()
     exact, late = parity["exact"], parity["late"]
-    changed = ", ".join(f"{name} {count / late['rows']:.2%}" for name, count in late["features"].items() if count)
+    changed = ", ".join(f"{name} {count / late['rows']:.2%}" for name, count in late["features"] if count)
     table = Table(title=f"flight_delay: {minutes:.1f} minutes", title_justify="left", show_header=False, box=None)
     lines = {
         "batch, September": f"{batch.scored:,} scored, {batch.rejected:,} rejected, AUC {batch.auc:.3f}",

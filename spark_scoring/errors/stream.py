@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from spark_scoring.errors.base import BrokerAwayError, RunError, StateError, did_you_mean, listed
 
 
-def _recover(job: str, flag: str = "") -> str:
-    return f"To go on from the table's own log run: spark-scoring recover {job}{' ' + flag if flag else ''}"
+def _recover(job: str) -> str:
+    return f"To go on from the table's own log run: spark-scoring recover {job}"
 
 
 def unreachable_broker(servers: str, *, cause: str) -> BrokerAwayError:
@@ -65,8 +65,8 @@ def offsets_do_not_continue(partition: str, *, expected: int, given: int, job: s
 
 def topic_created_again(topic: str, *, job: str) -> StateError:
     return StateError(
-        f"topic '{topic}' is not the one that was read before: it was deleted and created again. "
-        f"{_recover(job, '--accept-new-topic')}"
+        f"{job}: topic '{topic}' is not the one that was read before: it was deleted and created again, so its offsets "
+        "mean other records. Give the job a new 'state' and 'output.stream' to begin anew with it."
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyspark.sql.functions as F
+from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
@@ -62,6 +63,16 @@ def topic_states(
                 raise errors.missing_topic(topic, servers=kafka.servers, known=sorted(known))
         described = _get(admin.describeTopics(_list(spark, topics)).allTopicNames(), kafka)
         return {topic: _state(spark, admin, kafka, described[topic]) for topic in topics}
+
+
+def is_retriable(spark: SparkSession, error: BaseException) -> bool:
+    """Whether a Kafka client gave up on something that may go well later: time-outs, lost connections, no leader."""
+    cause = getattr(error, "_origin", None)
+    while cause is not None:
+        if is_instance_of(spark.sparkContext._gateway, cause, "org.apache.kafka.common.errors.RetriableException"):
+            return True
+        cause = cause.getCause()
+    return False
 
 
 def _state(spark: SparkSession, admin: Any, kafka: Kafka, described: Any) -> TopicState:

@@ -27,6 +27,9 @@ FIRST_CONTACT = timedelta(seconds=30)
 OUTAGE = timedelta(minutes=10)
 ANSWER_S = 10.0
 POLL_S = 0.2
+# a query that ends for the broker's sake this often in a row, each time this soon, has another ailment
+MOST_BRIEF = 10
+LONG_ENOUGH_S = 60.0
 # what a job that sets no bound may hold in memory at once
 MOST_ROWS = 50_000
 
@@ -72,7 +75,10 @@ def stream(
     runner = _Runner(
         spark=spark, job=job, feeds=fed, now=now, stop=stop, progress=progress, known=known, serving=models
     )
-    _run(runner, records, once=once)
+    while not _completed(runner, records, once=once):
+        log.warning("%s: Kafka does not answer, nothing is lost", job.name)
+        if not wait_for_broker(spark, job, topics, patience_s=OUTAGE.total_seconds(), stop=stop):
+            return
 
 
 def wait_for_broker(
@@ -116,6 +122,7 @@ class _Runner:
     known: Ledger
     serving: Serving
     generation: str = ""
+    brief: int = 0
     failure: Exception | None = None
 
     def micro_batch(self, records: DataFrame, batch_id: int) -> None:
@@ -142,7 +149,9 @@ class _Runner:
         return self.generation
 
 
-def _run(runner: _Runner, records: DataFrame, *, once: bool) -> None:
+def _completed(runner: _Runner, records: DataFrame, *, once: bool) -> bool:
+    """Run the query to its end; false where it ended because the broker went away."""
+    runner.failure, began = None, time.monotonic()
     writer = records.writeStream.foreachBatch(runner.micro_batch).queryName(runner.job.name)
     writer = writer.option("checkpointLocation", generation.checkpoint_of(runner.job))
     query = writer.trigger(**_trigger(runner.job, once=once)).start()
@@ -150,10 +159,27 @@ def _run(runner: _Runner, records: DataFrame, *, once: bool) -> None:
     try:
         _until_done(query, runner)
     except StreamingQueryException as error:
-        if runner.failure is not None or not runner.stop.is_set():
+        if runner.failure is None and runner.stop.is_set():
+            return True
+        runner.brief = runner.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
+        if runner.brief > MOST_BRIEF or not _broker_went_away(runner, error):
             raise _reason(runner, error) from error
+        return False
     finally:
         query.stop()
+    return True
+
+
+def _broker_went_away(runner: _Runner, error: StreamingQueryException) -> bool:
+    # it may be back by now, so what its client said counts too
+    if isinstance(runner.failure, errors.BrokerAwayError) or kafka.is_retriable(runner.spark, error):
+        return True
+    assert runner.job.kafka is not None and runner.job.stream is not None
+    try:
+        kafka.topic_states(runner.spark, runner.job.kafka, [runner.job.stream.topic], timeout_ms=int(ANSWER_S * 1000))
+    except errors.BrokerAwayError:
+        return True
+    return False
 
 
 def _trigger(job: Job, *, once: bool) -> dict[str, Any]:

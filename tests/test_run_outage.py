@@ -1,0 +1,48 @@
+"""A broker that goes away under a running stream is waited for."""
+
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from spark_scoring.run import stream
+from spark_scoring.spec.plan import Plan
+from spark_scoring.testing import KafkaBroker
+from spark_scoring.watch import verify
+from tests.conftest import JARS
+from tests.world import flights, make_world, record, send
+
+# Kafka's clients wait a minute by themselves
+IMPATIENT = {"default.api.timeout.ms": "3000", "request.timeout.ms": "2000", "session.timeout.ms": "6000"}
+
+
+def test_a_broker_that_comes_back_loses_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    made = threading.Semaphore(0)
+    stop = threading.Event()
+
+    def progress(_: Plan) -> None:
+        made.release()
+
+    with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as broker:
+        kafka = {"servers": broker.servers, "options": IMPATIENT}
+        world = make_world(spark, tmp_path, kafka=kafka, trigger={"every": "1s"})
+        topic = f"{world.job.name}_flights"
+        for name in (topic, f"{world.job.name}_arrivals"):
+            broker.create_topic(name)
+        send(broker, topic, [record(row) for row in flights(10)])
+        options = {"once": False, "now": lambda: datetime.now(UTC), "stop": stop, "progress": progress}
+        running = threading.Thread(target=stream.stream, args=(spark, world.job), kwargs=options)
+        running.start()
+        assert made.acquire(timeout=120)
+        broker.kill()
+        time.sleep(8)
+        broker.restart()
+        send(broker, topic, [record(row) for row in flights(20)[10:]])
+        assert made.acquire(timeout=120)
+        stop.set()
+        running.join(60)
+
+        assert verify.verify_stream(spark, world.job).holds
+        assert len(world.output("stream")) == 20
