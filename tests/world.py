@@ -123,7 +123,7 @@ def flights(count: int = 60) -> list[dict[str, Any]]:
     return [
         {
             "id": f"f{i:03d}",
-            "origin": "XXX" if i % 17 == 3 else ("EWR", "JFK")[i % 2],
+            "origin": "LAX" if i % 17 == 3 else ("EWR", "JFK")[i % 2],
             "tail": None if i % 11 == 5 else f"N{i % 9}",
             "miles": None if i % 7 == 6 else 100.0 + i,
             "at": DAY + timedelta(minutes=47 * i, microseconds=i),
