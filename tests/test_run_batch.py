@@ -107,3 +107,18 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
 
     assert [plan.tables["planes"] for plan in done.plans] == [0, 0]
     assert world.output("batch") == expected
+
+
+def test_a_challenger_serves_its_share_and_a_shadow_none(spark: SparkSession, tmp_path: Path) -> None:
+    same = "models:/late@champion"
+    models = {"champion": same, "challenger": {"model": same, "share": 0.5}, "shadow": [same]}
+    world = make_world(spark, tmp_path, models=models)
+    score(world)
+
+    drawn = spark.createDataFrame([(f"f{i:03d}",) for i in range(60)], "id string")
+    drawn = drawn.where(f"pmod(xxhash64('{world.job.name}', id), 10000) < 5000")
+    rows = [row for row in world.output("batch") if row["outcome"] == "scored"]
+    assert {row["id"] for row in rows if row["role"] == "challenger"} <= {row["id"] for row in drawn.collect()}
+    assert {row["role"] for row in rows} == {"champion", "challenger"}
+    assert {tuple(one["role"] for one in row["scores"]) for row in rows} == {("champion", "challenger", "shadow")}
+    assert all(one["score"] == row["score"] for row in rows for one in row["scores"])

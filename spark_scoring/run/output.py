@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
-from spark_scoring.models.package import Package
 from spark_scoring.models.udf import ScoredModel, score_rows
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Plan
@@ -117,8 +116,3 @@ def _origin(plan: Plan) -> list[Column]:
         F.lit(plan.commit_id).alias("commit_id"),
         F.lit(plan.clock).cast("timestamp").alias("scored_at"),
     ]
-
-
-def packages(models: Sequence[ScoredModel]) -> tuple[Package, ...]:
-    """The packages of the models, in their order."""
-    return tuple(model.package for model in models)
