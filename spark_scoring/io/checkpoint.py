@@ -5,7 +5,7 @@ import json
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io.files import list_names, read_text
+from spark_scoring.io.files import read_text
 from spark_scoring.spec.plan import Ranges
 
 Bounds = dict[str, dict[int, int]]
@@ -23,12 +23,6 @@ def query_id(spark: SparkSession, checkpoint: str) -> str | None:
         return str(json.loads(text)["id"])
     except (ValueError, KeyError, TypeError):
         raise errors.damaged_checkpoint(f"{checkpoint}/metadata") from None
-
-
-def newest_batch(spark: SparkSession, checkpoint: str) -> int | None:
-    """The greatest batch id that was planned; `None` before the first."""
-    ids = [int(name) for name in list_names(spark, f"{checkpoint}/offsets") if name.isdigit()]
-    return max(ids, default=None)
 
 
 def batch_ranges(spark: SparkSession, checkpoint: str, batch_id: int) -> Ranges:

@@ -13,7 +13,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
-from spark_scoring.errors import SparkScoringError
 from spark_scoring.io import checkpoint, kafka
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
 from spark_scoring.run.micro_batch import Context, Ledger
@@ -163,7 +162,7 @@ def _completed(runner: _Runner, records: DataFrame, *, once: bool) -> bool:
             return True
         runner.brief = runner.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
         if runner.brief > MOST_BRIEF or not _broker_went_away(runner, error):
-            raise _reason(runner, error) from error
+            raise (runner.failure or error) from error
         return False
     finally:
         query.stop()
@@ -193,10 +192,3 @@ def _until_done(query: StreamingQuery, runner: _Runner) -> None:
     while not query.awaitTermination(POLL_S):  # type: ignore[arg-type]
         if runner.stop.is_set() and not query.status["isTriggerActive"]:
             return
-
-
-def _reason(runner: _Runner, error: Exception) -> Exception:
-    failure = runner.failure
-    if isinstance(failure, SparkScoringError):
-        return failure
-    return failure or error
