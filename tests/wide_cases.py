@@ -28,17 +28,22 @@ NOON = 1_357_041_600 * SECOND
 """2013-01-01 12:00 UTC."""
 
 ARROW = {
-    "string": pa.string(), "boolean": pa.bool_(), "int": pa.int32(), "bigint": pa.int64(),
-    "float": pa.float32(),
-    "double": pa.float64(), "timestamp": pa.timestamp("us", tz="UTC"), "array<string>": pa.list_(pa.string()),
-    "array<double>": pa.list_(pa.float64()), "date": pa.date32(),
+    "string": pa.string(), "boolean": pa.bool_(), "tinyint": pa.int8(), "smallint": pa.int16(), "int": pa.int32(),
+    "bigint": pa.int64(), "float": pa.float32(), "double": pa.float64(), "binary": pa.binary(), "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"), "timestamp_ntz": pa.timestamp("us"),
 }  # fmt: skip
 
 
 def arrow_type(kind: str) -> pa.DataType:
+    """The type in Arrow; a struct holds atomic types only."""
     if kind.startswith("decimal("):
         precision, scale = kind[8:-1].split(",")
         return pa.decimal128(int(precision), int(scale))
+    if kind.startswith("array<"):
+        return pa.list_(arrow_type(kind[6:-1]))
+    if kind.startswith("struct<"):
+        fields = [part.split(":") for part in kind[7:-1].split(",")]
+        return pa.struct([(name, arrow_type(inner)) for name, inner in fields])
     return ARROW[kind]
 
 
@@ -49,7 +54,9 @@ def frame(spark: SparkSession, rows: Sequence[Row], columns: Mapping[str, str]) 
         values = [row[name] for row in rows]
         array = pa.array(values, pa.int64()) if kind == "timestamp" else pa.array(values, arrow_type(kind))
         arrays.append(array.cast(arrow_type(kind)))
-    return spark.createDataFrame(pa.table(arrays, names=list(columns)))
+    made = spark.createDataFrame(pa.table(arrays, names=list(columns)))
+    # Spark takes a time without a zone as one of the session's, whatever Arrow says.
+    return made.withColumns({name: F.col(name).cast(kind) for name, kind in columns.items() if "ntz" in kind})
 
 
 def types_of(columns: Iterable[Column]) -> dict[str, str]:
@@ -70,6 +77,19 @@ def same(rows: Sequence[Row], *, by: Sequence[str]) -> list[Any]:
     """The rows in an order of their own, each value as its bits."""
     ordered = sorted(rows, key=lambda row: repr([row[name] for name in by]))
     return [{name: bits(value) for name, value in row.items()} for row in ordered]
+
+
+def differing(found: Sequence[Row], wanted: Sequence[Row], *, by: Sequence[str]) -> list[Any]:
+    """(key, column, found value, wanted value) wherever two results differ in a bit."""
+    if len(found) != len(wanted):
+        return [("rows", len(found), len(wanted))]
+    ordered = [sorted(rows, key=lambda row: repr([row[name] for name in by])) for rows in (found, wanted)]
+    return [
+        ([row[name] for name in by], name, row.get(name, "no column"), value)
+        for row, other in zip(*ordered, strict=True)
+        for name, value in other.items()
+        if name not in row or bits(row[name]) != bits(value)
+    ]
 
 
 def frames_of(spark: SparkSession, world: World) -> dict[str, DataFrame]:

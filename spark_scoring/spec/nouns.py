@@ -78,9 +78,12 @@ class Lookup:
     on: Pairs
     take: Pairs
     required: bool
+    strategy: str | None
 
-    def __init__(self, *, table: str, on: Names, take: Names, required: bool = False) -> None:
-        _keep(self, table=table, on=_pairs(on), take=_pairs(take), required=required)
+    def __init__(
+        self, *, table: str, on: Names, take: Names, required: bool = False, strategy: str | None = None
+    ) -> None:
+        _keep(self, table=table, on=_pairs(on), take=_pairs(take), required=required, strategy=strategy)
 
 
 @dataclass(frozen=True, init=False)
@@ -92,12 +95,20 @@ class AsOf:
     take: Pairs
     max_age: timedelta | None
     strict: bool
+    strategy: str | None
 
     def __init__(
-        self, *, table: str, on: Names, take: Names, max_age: timedelta | str | None = None, strict: bool = False
+        self,
+        *,
+        table: str,
+        on: Names,
+        take: Names,
+        max_age: timedelta | str | None = None,
+        strict: bool = False,
+        strategy: str | None = None,
     ) -> None:
         age = None if max_age is None else _duration(max_age, where=f"as_of {table}: max_age")
-        _keep(self, table=table, on=_pairs(on), take=_pairs(take), max_age=age, strict=strict)
+        _keep(self, table=table, on=_pairs(on), take=_pairs(take), max_age=age, strict=strict, strategy=strategy)
 
 
 @dataclass(frozen=True, init=False)
@@ -108,11 +119,15 @@ class Window:
     on: Pairs
     last: timedelta
     take: tuple[tuple[str, Aggregate], ...]
+    strategy: str | None
 
-    def __init__(self, *, table: str, on: Names, last: timedelta | str, take: Aggregates) -> None:
+    def __init__(
+        self, *, table: str, on: Names, last: timedelta | str, take: Aggregates, strategy: str | None = None
+    ) -> None:
         items = take.items() if isinstance(take, Mapping) else take
         taken = tuple((new, Aggregate.of(found) if isinstance(found, str) else found) for new, found in items)
-        _keep(self, table=table, on=_pairs(on), last=_duration(last, where=f"window {table}: last"), take=taken)
+        reach = _duration(last, where=f"window {table}: last")
+        _keep(self, table=table, on=_pairs(on), last=reach, take=taken, strategy=strategy)
 
 
 @dataclass(frozen=True, init=False)
@@ -127,6 +142,9 @@ class Columns:
 
 
 Step = Lookup | AsOf | Window | Columns
+
+STRATEGIES = ("broadcast", "shuffle")
+"""How a table comes to the rows: whole to every task, or both sides shuffled by key. Without one the size decides."""
 
 
 @dataclass(frozen=True, init=False)

@@ -19,7 +19,7 @@ from spark_scoring.spec.nouns import (
 from spark_scoring.spec.read import duration_text
 
 
-def _columns(columns: tuple[Column, ...]) -> dict[str, str]:
+def pack_columns(columns: tuple[Column, ...]) -> dict[str, str]:
     return {column.name: column.type + ("" if column.nullable else " not null") for column in columns}
 
 
@@ -28,7 +28,7 @@ def _instant(instant: datetime) -> str:
 
 
 def pack_rows(rows: Rows) -> dict[str, Any]:
-    packed: dict[str, Any] = {"key": list(rows.key), "time": rows.time, "columns": _columns(rows.columns)}
+    packed: dict[str, Any] = {"key": list(rows.key), "time": rows.time, "columns": pack_columns(rows.columns)}
     if rows.time_range != EPOCH_TO_2100:
         packed["time_range"] = [_instant(instant) for instant in rows.time_range]
     return packed
@@ -36,7 +36,7 @@ def pack_rows(rows: Rows) -> dict[str, Any]:
 
 def pack_table(table: Table) -> dict[str, Any]:
     times = {"time": table.time, "known_at": table.known_at}
-    return {**{name: column for name, column in times.items() if column}, "columns": _columns(table.columns)}
+    return {**{name: column for name, column in times.items() if column}, "columns": pack_columns(table.columns)}
 
 
 def pack_step(step: Step) -> dict[str, Any]:
@@ -44,17 +44,22 @@ def pack_step(step: Step) -> dict[str, Any]:
         return {"columns": {new: expression.text for new, expression in step.take}}
     if isinstance(step, Window):
         take = {new: aggregate_text(aggregate) for new, aggregate in step.take}
-        return {"window": step.table, "on": _on(step.on), "last": duration_text(step.last), "take": take}
+        last = duration_text(step.last)
+        return {"window": step.table, "on": _on(step.on), "last": last, "take": take, **_strategy(step)}
     if isinstance(step, AsOf):
         extra = {"max_age": duration_text(step.max_age)} if step.max_age else {}
         strict = {"strict": True} if step.strict else {}
-        return {"as_of": step.table, "on": _on(step.on), **extra, **strict, "take": dict(step.take)}
+        return {"as_of": step.table, "on": _on(step.on), **extra, **strict, "take": dict(step.take), **_strategy(step)}
     return _lookup(step)
 
 
 def _lookup(step: Lookup) -> dict[str, Any]:
     required = {"required": True} if step.required else {}
-    return {"lookup": step.table, "on": _on(step.on), "take": dict(step.take), **required}
+    return {"lookup": step.table, "on": _on(step.on), "take": dict(step.take), **required, **_strategy(step)}
+
+
+def _strategy(step: Lookup | AsOf | Window) -> dict[str, str]:
+    return {"strategy": step.strategy} if step.strategy else {}
 
 
 def _on(pairs: tuple[tuple[str, str], ...]) -> dict[str, str] | list[str]:

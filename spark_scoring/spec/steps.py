@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from spark_scoring.errors import bad_value, contradiction, different_types, unknown_key
 from spark_scoring.spec.aggregates import aggregate_type, parse_aggregate
-from spark_scoring.spec.nouns import AsOf, Columns, Lookup, Rule, Step, Table, Window
+from spark_scoring.spec.nouns import STRATEGIES, AsOf, Columns, Lookup, Rule, Step, Table, Window
 from spark_scoring.spec.read import Reader
 from spark_scoring.spec.scope import Name, Scope, check_own_name
 
@@ -44,7 +44,7 @@ def scope_of(table: Table) -> Scope:
     return Scope(owner=f"table {table.name}", names=names)
 
 
-def _pairs(reader: Reader, *, expected: str) -> tuple[tuple[str, str, Reader], ...]:
+def read_pairs(reader: Reader, *, expected: str) -> tuple[tuple[str, str, Reader], ...]:
     """(left, right, place) of a list of names or a mapping of names; not empty."""
     if isinstance(reader.value, list | tuple):
         found = tuple((item.text("a column name"), item.text(), item) for item in reader.list())
@@ -59,7 +59,7 @@ def read_on(place: Place) -> Pairs:
     """The key pairs in declared spelling, with types equal where both are known."""
     reader = place.reader.need("on", ON)
     pairs: list[tuple[str, str]] = []
-    for left, right, item in _pairs(reader, expected=ON):
+    for left, right, item in read_pairs(reader, expected=ON):
         row, column = (
             place.scope.find(left, where=item.where),
             place.table_scope.find(right, where=item.where),
@@ -84,13 +84,18 @@ def read_take(place: Place) -> Pairs:
     """(new name, table column in declared spelling), new names checked."""
     pairs: list[tuple[str, str]] = []
     scope = place.scope
-    for new, given, item in _pairs(place.reader.need("take", TAKE), expected=TAKE):
+    for new, given, item in read_pairs(place.reader.need("take", TAKE), expected=TAKE):
         column = place.table_scope.find(given, where=item.where)
         scope = scope.add(
             check_own_name(new, where=item.where), type=column.type, origin=_again(place), where=item.where
         )
         pairs.append((new, column.name))
     return tuple(pairs)
+
+
+def read_strategy(place: Place) -> str | None:
+    """What the step says of how its table comes to the rows."""
+    return place.reader.maybe("strategy", lambda found: found.one_of(*STRATEGIES), None)
 
 
 def _again(place: Place) -> str:
@@ -113,25 +118,25 @@ def _added(place: Place, pairs: Pairs) -> Scope:
 
 
 def read_lookup(place: Place) -> Read:
-    place.reader.keys("lookup", "on", "take", "required")
+    place.reader.keys("lookup", "on", "take", "required", "strategy")
     on, take = read_on(place), read_take(place)
     required = place.reader.maybe("required", Reader.bool, False)
-    step = Lookup(table=place.table.name, on=on, take=take, required=required)
+    step = Lookup(table=place.table.name, on=on, take=take, required=required, strategy=read_strategy(place))
     return Read(step=step, scope=_added(place, take))
 
 
 def read_as_of(place: Place) -> Read:
-    place.reader.keys("as_of", "on", "take", "max_age", "strict")
+    place.reader.keys("as_of", "on", "take", "max_age", "strict", "strategy")
     _timed(place, kind="as_of")
     on, take = read_on(place), read_take(place)
     max_age = place.reader.maybe("max_age", Reader.duration, None)
     strict = place.reader.maybe("strict", Reader.bool, False)
-    step = AsOf(table=place.table.name, on=on, take=take, max_age=max_age, strict=strict)
+    step = AsOf(table=place.table.name, on=on, take=take, max_age=max_age, strict=strict, strategy=read_strategy(place))
     return Read(step=step, scope=_added(place, take))
 
 
 def read_window(place: Place) -> Read:
-    place.reader.keys("window", "on", "last", "take")
+    place.reader.keys("window", "on", "last", "take", "strategy")
     _timed(place, kind="window")
     on = read_on(place)
     last = place.reader.need("last", "how far back the window reaches, as in 6h").duration()
@@ -147,7 +152,8 @@ def read_window(place: Place) -> Read:
         take.append((new, aggregate))
     if not take:
         raise place.reader.need("take", "").refuse("a mapping {new_name: aggregate} with at least one entry")
-    return Read(step=Window(table=place.table.name, on=on, last=last, take=tuple(take)), scope=scope)
+    step = Window(table=place.table.name, on=on, last=last, take=tuple(take), strategy=read_strategy(place))
+    return Read(step=step, scope=scope)
 
 
 def read_columns(reader: Reader, *, scope: Scope) -> Read:

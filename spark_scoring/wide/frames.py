@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_scoring.spec.wide import Rows, Table
+from spark_scoring.wide.strategy import BROADCAST, Strategy
 
 HELPER = "__wide_"
 REJECTED = "rejected"
@@ -21,11 +22,12 @@ _LONGEST_US = 2**62
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A table as a step meets it: its frame, its contract, and the rows it is joined to."""
+    """A table as a step meets it: its frame, its contract, the rows it is joined to, and how it comes to them."""
 
     frame: DataFrame
     contract: Table
     rows: Rows
+    strategy: Strategy
 
 
 def column(name: str) -> Column:
@@ -66,10 +68,14 @@ def instant(rows: Rows) -> Column:
     return F.when(inside, F.unix_micros(time))
 
 
-def bucket_width(reach_us: int | None, *, rows: Rows) -> int | None:
-    """The width of the time buckets of an equi-join; None where one would hold the whole `time_range`."""
-    start, end = bounds_us(rows)
-    return None if reach_us is None or reach_us >= end - start else max(reach_us, 1)
+def bucket_width(reach_us: int | None, *, table: Given) -> int | None:
+    """The width of the time buckets of an equi-join; None for one bucket that holds everything.
+
+    A table that is sent whole needs no more, and is too small for long arrays; the parts of any other stay short.
+    """
+    start, end = bounds_us(table.rows)
+    whole = table.strategy.name == BROADCAST or reach_us is None or reach_us >= end - start
+    return None if whole or reach_us is None else max(reach_us, 1)
 
 
 def bucket(instant_us: Column, *, width: int | None) -> Column:
@@ -78,9 +84,22 @@ def bucket(instant_us: Column, *, width: int | None) -> Column:
     return start.cast("bigint")
 
 
+def in_buckets(items: DataFrame, *, ends: Sequence[Column], width: int | None) -> DataFrame:
+    """Each item once for each bucket that it touches: those of its two ends, which are no further apart than one."""
+    if width is None:
+        return items.withColumn(f"{HELPER}bucket", bucket(F.lit(0), width=None))
+    touched = F.array_distinct(F.array(*[bucket(end, width=width) for end in ends]))
+    return items.withColumn(f"{HELPER}bucket", F.explode(touched))
+
+
 def key_columns(on: Sequence[tuple[str, str]]) -> list[Column]:
     """The table's side of `on`, under the names that `keys_match` expects."""
     return [column(right).alias(f"{HELPER}key_{i}") for i, (_, right) in enumerate(on)]
+
+
+def key_names(on: Sequence[tuple[str, str]]) -> list[str]:
+    """The names of `key_columns`."""
+    return [f"{HELPER}key_{i}" for i in range(len(on))]
 
 
 def keys_match(on: Sequence[tuple[str, str]]) -> Column:

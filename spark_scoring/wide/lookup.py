@@ -20,7 +20,7 @@ from spark_scoring.wide.frames import (
 
 def add_lookup(frame: DataFrame, *, step: Lookup, table: Given) -> DataFrame:
     """The frame with the taken columns, null where no row or more than one row of the table has the key."""
-    joined = frame.join(_one_per_key(table.frame, step=step), keys_match(step.on), "left")
+    joined = frame.join(table.strategy.hinted(_one_per_key(table.frame, step=step)), keys_match(step.on), "left")
     only = helper("count") == 1
     added = [F.when(only, helper(f"take_{i}")).alias(new) for i, (new, _) in enumerate(step.take)]
     return with_added(joined, before=frame.columns, added=added, rejected=_rejected(step))

@@ -1,14 +1,16 @@
 """The wide table of some rows: a fold of the steps."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
 from spark_scoring.errors import key_of_other_type, step_not_possible
+from spark_scoring.jvm.functions import ready
 from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, WideTable, Window
 from spark_scoring.wide.as_of import add_as_of
 from spark_scoring.wide.columns import add_columns, add_rules
@@ -16,7 +18,8 @@ from spark_scoring.wide.frames import Given
 from spark_scoring.wide.lookup import add_lookup
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_rows, checked_tables
-from spark_scoring.wide.window import add_window
+from spark_scoring.wide.strategy import strategy_of
+from spark_scoring.wide.window import add_windows
 
 
 def transform(
@@ -37,10 +40,11 @@ def transform(
     contracts = dict.fromkeys(wide.table(step.table) for step in steps if not isinstance(step, Columns))
     known = checked_tables(tables, contracts=contracts)
     frame = checked_rows(rows, wide=wide)
+    ready(frame.sparkSession)
     reaching = wide if within is None else replace(wide, rows=replace(wide.rows, time_range=within))
-    for step in steps:
-        with _refusals_of(f"{wide.name}: steps[{wide.steps.index(step)}]") as where:
-            frame = _added(frame, step=step, wide=reaching, tables=known, where=where)
+    for group in _groups(steps):
+        with _refusals_of(f"{wide.name}: steps[{wide.steps.index(group[0])}]") as where:
+            frame = _added(frame, group=group, wide=reaching, tables=known, where=where)
     with _refusals_of(f"{wide.name}: rules"):
         return add_rules(frame, rules=wide.rules)
 
@@ -54,11 +58,23 @@ def _refusals_of(where: str) -> Iterator[str]:
         raise step_not_possible(where, problem=str(problem.getMessage())) from problem
 
 
-def _added(frame: DataFrame, *, step: Step, wide: WideTable, tables: Mapping[str, DataFrame], where: str) -> DataFrame:
+def _groups(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
+    """The steps in their order; windows that follow each other over one table and one key stand together."""
+    for _, group in groupby(
+        steps, key=lambda step: (step.table, step.on, step.strategy) if isinstance(step, Window) else id(step)
+    ):
+        yield tuple(group)
+
+
+def _added(
+    frame: DataFrame, *, group: tuple[Step, ...], wide: WideTable, tables: Mapping[str, DataFrame], where: str
+) -> DataFrame:
+    step = group[0]
     if isinstance(step, Columns):
         return add_columns(frame, step=step)
     contract = wide.table(step.table)
-    table = Given(frame=tables[contract.name], contract=contract, rows=wide.rows)
+    there = tables[contract.name]
+    table = Given(frame=there, contract=contract, rows=wide.rows, strategy=strategy_of(step, there))
     _check_keys(frame, on=step.on, table=table.frame, where=where)
     match step:
         case Lookup():
@@ -66,7 +82,7 @@ def _added(frame: DataFrame, *, step: Step, wide: WideTable, tables: Mapping[str
         case AsOf():
             return add_as_of(frame, step=step, table=table)
         case Window():
-            return add_window(frame, step=step, table=table)
+            return add_windows(frame, steps=[one for one in group if isinstance(one, Window)], table=table)
 
 
 def _check_keys(frame: DataFrame, *, on: tuple[tuple[str, str], ...], table: DataFrame, where: str) -> None:

@@ -1,0 +1,1 @@
+"""Functions of the JVM: Java source, compiled in the running session."""

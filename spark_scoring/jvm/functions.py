@@ -1,0 +1,52 @@
+"""Java functions in a Spark session: compiled by the compiler that Spark ships, named in a catalog of their own."""
+
+import atexit
+import shutil
+import tempfile
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+SOURCES = Path(__file__).parent / "java"
+PACKAGE = "spark_scoring.jvm"
+CATALOG = "spark_scoring"
+_SETTING = f"spark.sql.catalog.{CATALOG}"
+
+
+def ready(spark: SparkSession) -> None:
+    """See to it that `call` can be used in the session; a second time costs nothing."""
+    if spark.conf.get(_SETTING, None) is None:
+        spark.sql(f"ADD JAR '{_jar(spark._jvm)}'")
+        spark.conf.set(_SETTING, f"{PACKAGE}.Functions")
+
+
+def call(kind: str, text: str, *arguments: Column) -> Column:
+    """The function of a kind, told what to do, of these columns."""
+    return F.call_function(f"{CATALOG}.`{kind}:{text}`", *arguments)
+
+
+@cache
+def _jar(jvm: Any) -> Path:
+    """A jar with the compiled classes, in a folder that lives as long as this process."""
+    compiler = jvm.org.codehaus.janino.SimpleCompiler()
+    compiler.setParentClassLoader(jvm.Thread.currentThread().getContextClassLoader())
+    compiler.cook(_unit())
+    folder = Path(tempfile.mkdtemp(prefix="spark-scoring-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    jar = folder / "functions.jar"
+    with zipfile.ZipFile(jar, "w") as archive:
+        for name, code in dict(compiler.getBytecodes()).items():
+            archive.writestr(f"{name.replace('.', '/')}.class", bytes(code))
+    return jar
+
+
+def _unit() -> str:
+    """All sources as one compilation unit: one package line, every import once, then the classes."""
+    lines = [line for source in sorted(SOURCES.glob("*.java")) for line in source.read_text().splitlines()]
+    imports = sorted({line for line in lines if line.startswith("import ")})
+    rest = [line for line in lines if not line.startswith(("import ", "package "))]
+    return "\n".join([f"package {PACKAGE};", *imports, *rest])

@@ -1,0 +1,57 @@
+"""How a step's table comes to the rows: sent to every task whole, or both sides shuffled by key."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from spark_scoring.spec.wide import AsOf, Lookup, Window
+
+BROADCAST, SHUFFLE = "broadcast", "shuffle"
+BROADCAST_BYTES = 64 * 2**20
+_UNKNOWN_BYTES = 2**60  # what Spark assumes of a frame it knows nothing of is more than this
+_THRESHOLD = "spark.sql.autoBroadcastJoinThreshold"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """`broadcast` or `shuffle`, and why."""
+
+    name: str
+    why: str
+
+    def hinted(self, index: DataFrame) -> DataFrame:
+        """The table's side of a join, told how to come to the rows."""
+        return index.hint("broadcast" if self.name == BROADCAST else "shuffle_hash")
+
+
+def strategy_of(step: Lookup | AsOf | Window, table: DataFrame) -> Strategy:
+    """What the step itself says, else broadcast for a table of up to 64 MiB, or as much as Spark's own threshold."""
+    if step.strategy:
+        return Strategy(name=step.strategy, why="the step says so")
+    size, limit = _bytes(table), _limit(table)
+    if size is None:
+        return Strategy(name=SHUFFLE, why="nobody knows the table's size")
+    if limit < 0:
+        return Strategy(name=SHUFFLE, why=f"{_THRESHOLD} is {limit}")
+    most = max(limit, BROADCAST_BYTES)
+    if size <= most:
+        return Strategy(name=BROADCAST, why=f"{_mib(size)} is at most {_mib(most)}")
+    return Strategy(name=SHUFFLE, why=f"{_mib(size)} is more than {_mib(most)}")
+
+
+def _bytes(table: DataFrame) -> int | None:
+    """The size in files or memory, without a job: what the plan says before anything is optimised."""
+    jdf: Any = table._jdf
+    size = int(str(jdf.queryExecution().analyzed().stats().sizeInBytes()))
+    return None if size >= _UNKNOWN_BYTES else size
+
+
+def _limit(table: DataFrame) -> int:
+    jvm: Any = table.sparkSession._jvm
+    text = str(table.sparkSession.conf.get(_THRESHOLD, "10485760"))
+    return int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB"
