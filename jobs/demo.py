@@ -25,6 +25,7 @@ sys.path.insert(0, str(HOME))
 
 from examples.flights import data, replay, report, train  # noqa: E402  examples are not part of the package
 from spark_scoring import Job, SparkScoringError, WideTable, package  # noqa: E402
+from spark_scoring.run.runs import Span  # noqa: E402
 from spark_scoring.run.session import session  # noqa: E402
 from spark_scoring.run.widen import widen  # noqa: E402
 from spark_scoring.testing import KafkaBroker  # noqa: E402
@@ -73,7 +74,8 @@ def prepare(folder: Path) -> None:
     say("[bold]2/7[/] widen January to August: the training set, by the code that will score")
     wide, job = WideTable.load(CONF / "wide.yaml"), Job.load(CONF / "job.yaml")
     out = str(folder / "training")
-    done = widen(spark, job, wide, start=JANUARY, end=SEPTEMBER, out=out, clock=datetime.now(UTC))
+    span = Span(start=JANUARY, end=SEPTEMBER, cut=timedelta(days=31))
+    done = widen(spark, job, wide, span=span, out=out, clock=datetime.now(UTC))
     say(f"    {done.rows:,} rows, rejected: {dict(done.rejected) or 'none'}")
     say("[bold]3/7[/] train a scikit-learn pipeline and package it with its wide table")
     rows = spark.read.format("delta").load(out).toArrow()

@@ -11,4 +11,5 @@ lock() {
 lock requirements/build.in --output-file requirements/build.txt
 lock pyproject.toml --all-extras --constraints requirements/build.txt --output-file requirements/dev.txt
 lock pyproject.toml --extra demo --constraints requirements/dev.txt --output-file requirements/run.txt
+lock requirements/bench.in --constraints requirements/dev.txt --output-file requirements/bench.txt
 lock requirements/data.in --no-deps --output-file requirements/data.txt

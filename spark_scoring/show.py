@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import click
 from rich.console import Console
@@ -20,17 +20,30 @@ WIDTH = 120
 UNITS = {"rows_per_s": "rows/s", "share": "of the rows"}
 
 
-def result(found: Any, *, as_json: bool, title: str) -> None:
-    """Print a dataclass or mapping to standard output."""
-    plain = as_plain(found)
+class Sized(Protocol):
+    """What counts rows."""
+
+    @property
+    def rows(self) -> int: ...
+
+
+class Commit(Protocol):
+    """A commit that may know its rows."""
+
+    @property
+    def counts(self) -> Sized | None: ...
+
+
+def result(found: Any, *, as_json: bool, title: str, parts: Iterable[Table | str] | None = None) -> None:
+    """Print a dataclass or mapping to standard output; `parts`: how people see it, if not as its fields."""
     if as_json:
-        click.echo(json.dumps(plain))
+        click.echo(json.dumps(as_plain(found)))
         return
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=WIDTH)
     with console.capture() as capture:
         console.print(title, style="bold")
-        for part in _parts(plain):
+        for part in _parts(as_plain(found)) if parts is None else parts:
             console.print(part)
     # a table fills its lines with blanks
     click.echo("\n".join(line.rstrip() for line in capture.get().rstrip().splitlines()))
@@ -59,7 +72,7 @@ def _parts(plain: Mapping[str, Any], prefix: str = "") -> Iterator[Table]:
     """First the values that fit a line each, then a table for each list of things, then each part of the whole."""
     lines = {name: value for name, value in plain.items() if not isinstance(value, dict) and not _things(value)}
     if lines:
-        yield _lines(lines, prefix)
+        yield as_lines({f"{prefix}{_words(name)}": _said(name, value) for name, value in lines.items()})
     for name, value in plain.items():
         if _things(value):
             yield _rows(value, title=f"{prefix}{_words(name)}")
@@ -71,14 +84,19 @@ def _things(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-def _lines(lines: Mapping[str, Any], prefix: str) -> Table:
+def as_lines(lines: Mapping[str, str]) -> Table:
+    """A line for each name and its text."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for name, value in lines.items():
-        text = _text(value)
-        table.add_row(f"  {prefix}{_words(name)}", f"{text} {UNITS[name]}" if name in UNITS and value else text)
+    for name, text in lines.items():
+        table.add_row(f"  {name}", text)
     return table
+
+
+def _said(name: str, value: Any) -> str:
+    text = _text(value)
+    return f"{text} {UNITS[name]}" if name in UNITS and value else text
 
 
 def _rows(things: Sequence[Mapping[str, Any]], *, title: str) -> Table:
@@ -117,7 +135,7 @@ def working(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def commits(what: str, *, total: int) -> Iterator[Callable[[Plan], None]]:
+def commits(what: str, *, total: int) -> Iterator[Callable[[Commit], None]]:
     """A bar that counts commits and rows."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("commits"))
     rows_done = TextColumn("{task.fields[rows]:,} rows")
@@ -125,9 +143,9 @@ def commits(what: str, *, total: int) -> Iterator[Callable[[Plan], None]]:
         task = bar.add_task(what, total=total, rows=0)
         rows = 0
 
-        def made(plan: Plan) -> None:
+        def made(commit: Commit) -> None:
             nonlocal rows
-            rows += plan.counts.rows if plan.counts else 0
+            rows += commit.counts.rows if commit.counts else 0
             bar.update(task, advance=1, rows=rows)
 
         try:

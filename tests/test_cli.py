@@ -8,6 +8,7 @@ from typing import Any
 
 import joblib
 import pytest
+import skops.io
 import yaml
 from click.testing import CliRunner
 from pyspark.sql import SparkSession
@@ -221,7 +222,8 @@ def test_a_job_that_cannot_run_leaves_nothing_behind(
 
 
 def test_what_cannot_be_packaged(world: World, call: Caller, tmp_path: Path) -> None:
-    (tmp_path / "model.txt").write_text("x")
+    (tmp_path / "model.bin").write_text("x")
+    (tmp_path / "model.keras").write_text("x")
     (tmp_path / "junk.pkl").write_text("x")
     rows = world.spark.read.format("delta").load(world.table("flights")).toArrow()
     stranger = LogisticRegression().fit(
@@ -231,13 +233,14 @@ def test_what_cannot_be_packaged(world: World, call: Caller, tmp_path: Path) -> 
     joblib.dump({"no": "model"}, tmp_path / "dict.joblib")
 
     def refused(model: str | Path, message: str, *, code: int, sample: str = world.table("flights")) -> None:
-        words = ("--wide", world.folder / "wide.yaml", "--model", model, "--sample", sample)
+        words = ("--trust", "--wide", world.folder / "wide.yaml", "--model", model, "--sample", sample)
         registry = f"sqlite:///{tmp_path}/new/mlflow.db"
         said = call("package", *words, "--name", "late", "--registry", registry)
         assert_refused(said, code=code, message=message)
         assert not (tmp_path / "new").exists()
 
-    refused(tmp_path / "model.txt", "unknown format. Allowed: files ending in .joblib, .pkl, .pickle", code=2)
+    refused(tmp_path / "model.bin", "unknown format. Allowed: files ending in .onnx, .txt", code=2)
+    refused(tmp_path / "model.keras", "there is no runtime for Keras yet", code=2)
     refused(tmp_path / "none.joblib", "no such file", code=2)
     refused(tmp_path / "junk.pkl", "cannot be read: ", code=1)
     refused(tmp_path / "dict.joblib", "model dict: it knows no column names", code=2)
@@ -245,6 +248,9 @@ def test_what_cannot_be_packaged(world: World, call: Caller, tmp_path: Path) -> 
     refused(tmp_path / "stranger.joblib", "no Delta table there", code=2, sample=str(tmp_path))
     refused(tmp_path / "stranger.joblib", "cannot be looked into", code=1, sample="gibberish://there/x")
     refused("models:/late@champion", "cannot be reached: there is no such file", code=1)
+    words = ("--wide", world.folder / "wide.yaml", "--model", tmp_path / "junk.pkl", "--sample", tmp_path)
+    said = call("package", *words, "--name", "late", "--registry", f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert_refused(said, code=2, message="a pickle, and reading it runs the code in it")
 
 
 def test_a_job_from_end_to_end(world: World, broker: KafkaBroker, call: Caller, tmp_path: Path) -> None:
@@ -257,12 +263,13 @@ def test_a_job_from_end_to_end(world: World, broker: KafkaBroker, call: Caller, 
 
     rows = to_pandas(world.spark.read.format("delta").load(str(training)).fillna(HOLES).toArrow())
     model = LogisticRegression(max_iter=1000).fit(rows[FEATURES[1:]], rows["miles"].fillna(0) > 130)
-    joblib.dump(model, tmp_path / "model.joblib")
+    skops.io.dump(model, tmp_path / "model.skops")
     packaged = call.json(
-        "package", "--wide", world.folder / "wide.yaml", "--model", tmp_path / "model.joblib", "--sample", training,
+        "package", "--wide", world.folder / "wide.yaml", "--model", tmp_path / "model.skops", "--sample", training,
         "--name", "second", "--registry", world.job.registry, "--alias", "champion",
     )  # fmt: skip
     assert (packaged["model"], packaged["version"], packaged["alias"]) == ("second", "1", "champion")
+    assert (packaged["runtime"], packaged["why"]) == ("sklearn", "a fitted LogisticRegression")
 
     scored = call.json("score", file, *DAYS)
     assert (scored["commits"], scored["in"], scored["scored"], scored["rejected"]) == (2, 60, 56, 4)

@@ -154,7 +154,7 @@ def test_links_lead_to_files(document: Path) -> None:
     assert [target for target in local if not (document.parent / target).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["job", "live"])
+@pytest.mark.parametrize("name", ["job", "live", "training"])
 def test_an_example_job_has_all_that_its_wide_table_needs(name: str, surroundings: dict[str, str]) -> None:
     job = Job.load(HOME / "conf" / "flights" / f"{name}.yaml", surroundings)
     wide = WideTable.load(HOME / "conf" / "flights" / "wide.yaml")
@@ -163,7 +163,8 @@ def test_an_example_job_has_all_that_its_wide_table_needs(name: str, surrounding
 
 
 def test_every_example_file_is_tested() -> None:
-    assert {path.name for path in (HOME / "conf").rglob("*.yaml")} == {"job.yaml", "live.yaml", "wide.yaml"}
+    tested = {"job.yaml", "live.yaml", "training.yaml", "wide.yaml"}
+    assert {path.name for path in (HOME / "conf").rglob("*.yaml")} == tested
 
 
 def spark_defaults() -> dict[str, str]:

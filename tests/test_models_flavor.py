@@ -20,10 +20,11 @@ from sklearn.pipeline import make_pipeline
 
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import flavor
-from spark_scoring.models.build import GOLDEN_ROWS
 from spark_scoring.models.contract import Feature
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.package import Package, digest_of, library_differences, read_package
+from spark_scoring.models.parts import GOLDEN_ROWS
+from spark_scoring.models.source import native
 
 ROWS = wide_rows(400)
 MODEL = fitted(HistGradientBoostingClassifier(max_iter=5), ROWS)
@@ -89,7 +90,7 @@ def test_the_same_scores_by_every_door(champion: Package, registry: str, tmp_pat
 
 
 def test_the_estimator_comes_back_out(champion: Package, registry: str) -> None:
-    found = flavor.native("models:/trips@champion", registry=registry)
+    found = native("models:/trips@champion", registry=registry)
     assert bits(found.predict_proba(to_pandas(ROWS))[:, 1]) == bits(MODEL.predict_proba(to_pandas(ROWS))[:, 1])
 
 
@@ -217,13 +218,6 @@ def test_nothing_is_registered_that_does_not_fit(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_kind_of_model_has_no_estimator(champion: Package, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(champion.path, tmp_path / "copy"))
-    (copy / "MLmodel").write_text((copy / "MLmodel").read_text().replace("sklearn:", "other:"))
-    with pytest.raises(ConfigError, match="not a scikit-learn model"):
-        flavor.native(str(copy), registry="")
-
-
 def without(table: pa.Table, name: str) -> pa.Table:
     return table.drop_columns([name])
 
@@ -283,6 +277,7 @@ def test_other_library_versions_are_told(champion: Package, tmp_path: Path, capl
     spec = json.loads((copy / "package.json").read_text())
     spec["libraries"] = [["scikit-learn", "0.1"], ["nothing-here", "1"]]
     (copy / "package.json").write_text(json.dumps(spec))
+    (copy / "MLmodel").unlink()  # it knows the digest
     flavor.resolve(str(copy), registry="", cache_dir=tmp_path)
     assert "packaged with scikit-learn 0.1, here it is" in caplog.text
     assert "packaged with nothing-here 1, here it is not installed" in caplog.text

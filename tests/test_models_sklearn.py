@@ -33,11 +33,13 @@ from sklearn.preprocessing import FunctionTransformer
 
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models.blocks import BLOCK, score_blocks
-from spark_scoring.models.build import Inputs, inputs_for, spec_of
-from spark_scoring.models.contract import Tolerance
+from spark_scoring.models.build import inputs_for
+from spark_scoring.models.contract import Inputs, Tolerance
 from spark_scoring.models.describe import inputs_of, tolerance_of
 from spark_scoring.models.frames import to_pandas
-from spark_scoring.models.sklearn import load, one_thread, read_model
+from spark_scoring.models.match import matched
+from spark_scoring.models.parts import spec_of
+from spark_scoring.models.sklearn import load, one_thread, read_model, save
 
 CLASSIFIERS = [
     LogisticRegression(),
@@ -64,9 +66,8 @@ ROWS = wide_rows(BLOCK, seed=3)
 
 def saved(model: Pipeline, folder: Path) -> Any:
     """The runtime's function for a model written with skops, and its features."""
-    found = inputs_for(model, wide=WIDE, sample=ROWS)
-    skops.io.dump(model, folder / "model.skops")
-    spec = spec_of(model, features=found.features, file="model.skops", serialization="skops")
+    found = inputs_for(inputs_of(model), wide=WIDE, sample=ROWS)
+    spec = spec_of(matched(model), inputs=found, saved=save(model, folder, inputs=found, output=None))
     return load(folder, spec), found
 
 
@@ -175,11 +176,11 @@ def test_inputs_by_any_selection(columns: Any, expected: tuple[str, ...]) -> Non
         (lambda: fitted(DummyClassifier(), ROWS, classes=1), "DummyClassifier: it knows one class only"),
     ],
 )
-def test_models_that_cannot_be_packaged(model: Any, message: str) -> None:
+def test_models_that_cannot_be_packaged(model: Any, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         fit = model()
-        found: Inputs = inputs_for(fit, wide=WIDE, sample=ROWS)
-        spec_of(fit, features=found.features, file="", serialization="")
+        found: Inputs = inputs_for(inputs_of(fit), wide=WIDE, sample=ROWS)
+        save(fit, tmp_path, inputs=found, output=None)
 
 
 def test_tolerances() -> None:

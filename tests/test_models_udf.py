@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ from spark_scoring.models.cache import ModelCache
 from spark_scoring.models.contract import ModelSpec, Tolerance
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import check_golden, within
-from spark_scoring.models.package import Package, archive_of, read_package
+from spark_scoring.models.package import Package, archive_of, digest_of, read_package
 from spark_scoring.models.udf import ScoredModel, score_rows
 
 ROWS = wide_rows(3000, seed=5)
@@ -179,14 +180,15 @@ def test_one_models_failure_touches_no_other(spark: SparkSession, packages: dict
 
 
 def test_a_model_that_cannot_be_loaded_takes_no_other_with_it(
-    spark: SparkSession, packages: dict[str, Package]
+    spark: SparkSession, packages: dict[str, Package], tmp_path: Path
 ) -> None:
     champion = ScoredModel(role="champion", package=packages["logistic"])
-    spec = replace(packages["line"].spec, serialization="pickle")
-    broken = ScoredModel(role="shadow", package=replace(packages["line"], spec=spec, digest="broken"))
+    copy = Path(shutil.copytree(packages["line"].path, tmp_path / "copy"))
+    (copy / "model.skops").write_bytes(b"junk")
+    broken = ScoredModel(role="shadow", package=replace(packages["line"], path=copy, digest=digest_of(copy)))
     found = entries(score_rows(spark.createDataFrame(SAMPLE), [champion, broken]))
     assert {(e[0]["reason"], e[1]["reason"], e[1]["detail"]) for e in found.values()} == {
-        (None, "MODEL", "not loaded: UnpicklingError")
+        (None, "MODEL", "not loaded: BadZipFile")
     }
 
 
@@ -288,10 +290,11 @@ def test_another_score_or_label_is_refused(spark: SparkSession, packages: dict[s
     changed = changed.set_column(golden.schema.get_field_index("label"), "label", pa.array(label))
     pq.write_table(changed, tmp_path / "golden.parquet")
     (tmp_path / "model.skops").write_bytes((package.path / "model.skops").read_bytes())
+    other = replace(package, path=tmp_path, digest=digest_of(tmp_path))
     with pytest.raises(
         RunError, match=r"of 300 golden rows 1 got another score \(.* 0\.25\) and 1 another label"
     ) as error:
-        check_golden(spark, replace(package, path=tmp_path))
+        check_golden(spark, other)
     assert "never shown" not in str(error.value)
 
 

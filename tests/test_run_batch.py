@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from spark_scoring.errors import RunError
 from spark_scoring.run import batch, ledger
 from spark_scoring.run.runs import Span
-from tests.world import DAY, World, flights, make_world
+from tests.world import DAY, World, flights, job_mapping, make_world
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -91,6 +91,36 @@ def test_an_empty_source_does_not_wipe_an_interval(world: World) -> None:
     assert len(world.output("batch")) == 60
     score(world, allow_empty=True)
     assert world.output("batch") == []
+
+
+def test_a_day_without_rows_is_no_commit(world: World) -> None:
+    score(world)
+    days = Span(start=DAY - timedelta(days=1), end=DAY + timedelta(days=3), cut=timedelta(days=1))
+    done = score(world, span=days)
+
+    commits = ledger.commits(world.spark, str(world.job.output.batch), job=world.job.name)
+    assert [plan.counts and plan.counts.rows for plan in done.plans] == [0, 31, 29, 0]
+    assert {commit.plan.commit_id for commit in commits} == {done.plans[1].commit_id, done.plans[2].commit_id}
+    assert len(world.output("batch")) == 60
+
+
+def test_a_parquet_table_of_the_catalog_gives_the_same_rows(world: World, tmp_path: Path) -> None:
+    score(world)
+    name = f"planes_{world.job.name}"
+    world.spark.read.format("delta").load(world.table("planes")).write.format("parquet").saveAsTable(name)
+    tables = job_mapping(world.folder, name="x", servers="127.0.0.1:1")["tables"]
+    output = {"batch": str(tmp_path / "again"), "stream": str(tmp_path / "stream")}
+    other = {**tables, "planes": {"table": name, "pinned": False}}
+    again = make_world(world.spark, world.folder, tables=other, output=output)
+    done = score(again)
+    bare = make_world(world.spark, world.folder, tables={**tables, "planes": {"table": name}}, output=output)
+    try:
+        assert again.output("batch") == world.output("batch")
+        assert {plan.tables["planes"] for plan in done.plans} == {None}
+        with pytest.raises(RunError, match="add 'pinned: false'"):
+            score(bare)
+    finally:
+        world.spark.sql(f"drop table {name}")
 
 
 def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

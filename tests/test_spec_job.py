@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from spark_scoring.errors import ConfigError
-from spark_scoring.spec.job import Job, ModelRef, StopWhen, Trigger, check_job_against_wide
+from spark_scoring.spec.job import Actual, Job, ModelRef, StopWhen, Trigger, check_job_against_wide
 from spark_scoring.spec.read import parse_yaml
-from spark_scoring.spec.wide import WideTable
+from spark_scoring.spec.sources import Source
+from spark_scoring.spec.wide import Column, WideTable
 
 CONF = Path(__file__).parents[1] / "conf" / "flights"
 ENVIRON = {"DATA": "/data", "KAFKA": "localhost:9092"}
@@ -93,6 +94,76 @@ def test_what_is_allowed(path: str, value: Any) -> None:
     unpack(setting(path, value))
 
 
+DELAY: dict[str, Any] = {
+    "delta": "${DATA}/arrivals", "on": {"flight_id": "id"}, "time": "arrived_at", "column": "arr_delay",
+    "matures_after": "2d",
+}  # fmt: skip
+
+
+def test_actuals() -> None:
+    text = {"csv": "x.csv", "pinned": False, "columns": {"id": "Long", "late": "boolean"}, "options": {"sep": ";"}}
+    late = {**text, "on": ["id"], "column": "late", "matures_after": "90s"}
+    job = unpack(setting("actuals", {"delay": DELAY, "late": late}))
+    assert job.actuals[0] == Actual(
+        name="delay",
+        source=Source(format="delta", location="/data/arrivals"),
+        on=(("flight_id", "id"),),
+        column="arr_delay",
+        matures_after=timedelta(days=2),
+        time="arrived_at",
+    )
+    assert job.actual("LATE", where="--with") == job.actuals[1]
+    assert (job.actuals[1].on, job.actuals[1].time) == ((("id", "id"),), None)
+    assert job.actuals[1].columns[0] == Column(name="id", type="bigint", nullable=True)
+    assert unpack(GIVEN).actuals == ()
+    assert ";" not in str(job.actuals[1].pack()) and job.actuals[1].pack()["matures_after"] == "90s"
+
+
+def test_an_actual_that_the_job_does_not_have() -> None:
+    with pytest.raises(ConfigError) as caught:
+        unpack(setting("actuals", {"delay": DELAY})).actual("dealy", where="--with")
+    assert str(caught.value) == "--with: unknown actual of job.yaml 'dealy'. Did you mean 'delay'? Allowed: delay."
+
+
+ACTUAL_ERRORS: list[tuple[Any, str]] = [
+    (["delay"], "job.yaml: actuals: expected a mapping {actual: where it is}, got a list"),
+    ({"label": DELAY}, "job.yaml: actuals.label: the name 'label' is not allowed: the output table has"),
+    ({"a b": DELAY}, "job.yaml: actuals.a b: the name 'a b' is not allowed"),
+    ({"d": DELAY, "D": DELAY}, "job.yaml: actuals.D: the name 'D' exists already: actual d"),
+    ({"d": {**DELAY, "tiem": "t"}}, "job.yaml: actuals.d.tiem: unknown key 'tiem'. Did you mean 'time'?"),
+    ({"d": {**DELAY, "feed": {"kafka": "t"}}}, "job.yaml: actuals.d.feed: unknown key 'feed'."),
+    ({"d": {**DELAY, "csv": "x"}}, "job.yaml: actuals.d: delta and csv together"),
+    ({"d": {k: v for k, v in DELAY.items() if k != "delta"}}, "job.yaml: actuals.d: key 'delta' is missing."),
+    ({"d": {k: v for k, v in DELAY.items() if k != "on"}}, "job.yaml: actuals.d: key 'on' is missing."),
+    ({"d": {k: v for k, v in DELAY.items() if k != "column"}}, "job.yaml: actuals.d: key 'column' is missing."),
+    ({"d": {k: v for k, v in DELAY.items() if k != "matures_after"}}, "job.yaml: actuals.d: key 'matures_after' is"),
+    ({"d": {**DELAY, "on": []}}, "job.yaml: actuals.d.on: expected a list of columns, or a mapping"),
+    ({"d": {**DELAY, "time": 7}}, "job.yaml: actuals.d.time: expected a column name, got the number 7"),
+    ({"d": {**DELAY, "matures_after": "2 days"}}, "job.yaml: actuals.d.matures_after: '2 days' is not allowed here."),
+    ({"d": {**DELAY, "delta": "${NOPE}"}}, "job.yaml: actuals.d.delta: environment variable 'NOPE' is not set."),
+    ({"d": {**DELAY, "columns": {"id": "int"}}}, "job.yaml: actuals.d: 'columns' for delta: it carries its own types"),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), ACTUAL_ERRORS, ids=lambda value: str(value)[-40:])
+def test_mistakes_in_actuals(value: Any, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        unpack(setting("actuals", value))
+    assert str(caught.value).startswith(expected)
+
+
+def test_an_actual_without_versions_or_types_says_so() -> None:
+    bare = {key: value for key, value in DELAY.items() if key != "delta"}
+    for place, expected in (
+        ({"parquet": "p"}, "job.yaml: actuals.d: a table in format parquet"),
+        ({"json": "p", "pinned": False}, "job.yaml: actuals.d: key 'columns' is missing."),
+        ({"csv": "p", "pinned": False, "columns": {"id": "strnig"}}, "job.yaml: actuals.d.columns.id: 'strnig' is"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            unpack(setting("actuals", {"d": {**bare, **place}}))
+        assert str(caught.value).startswith(expected)
+
+
 ERRORS: list[tuple[str, Any, str]] = [
     ("modles", {}, "job.yaml: modles: unknown key 'modles'. Did you mean 'models'?"),
     ("name", "a/b", "job.yaml: name: the name 'a/b' is not allowed"),
@@ -170,3 +241,10 @@ def test_a_job_must_place_every_table_and_bound_every_feed() -> None:
     mapping["tables"]["weather"] = {"delta": "w", "feed": {"kafka": "weather"}}
     with pytest.raises(ConfigError, match=r"steps\[2\]: as_of weather without 'max_age'"):
         check_job_against_wide(unpack(mapping), WideTable.unpack(packed))
+
+
+def test_trust_names_models_whose_code_may_run() -> None:
+    assert unpack(setting("trust", ["models:/a/1", "0123456789ab"])).trust == ("models:/a/1", "0123456789ab")
+    assert unpack(GIVEN).trust == ()
+    with pytest.raises(ConfigError, match=r"job.yaml: trust: .*a list of model URIs or digests"):
+        unpack(setting("trust", "models:/a/1"))

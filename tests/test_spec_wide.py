@@ -90,6 +90,21 @@ def test_what_is_read() -> None:
     assert wide.table("Weather").time == "observed_at"
 
 
+@pytest.mark.parametrize("step", [0, 1, 2])
+@pytest.mark.parametrize("strategy", ["broadcast", "shuffle"])
+def test_a_step_may_say_its_strategy(step: int, strategy: str) -> None:
+    wide = WideTable.unpack(setting(f"steps/{step}/strategy", strategy))
+    others = [found for i, found in enumerate(wide.steps[:3]) if i != step]
+
+    assert wide.steps[step].strategy == strategy and all(found.strategy is None for found in others)
+    assert wide.pack()["steps"][step]["strategy"] == strategy
+    assert wide != WideTable.unpack(GIVEN) and WideTable.unpack(wide.pack()) == wide
+
+
+def test_a_step_without_a_strategy_is_packed_without_one() -> None:
+    assert all("strategy" not in step for step in WideTable.unpack(GIVEN).pack()["steps"])
+
+
 def test_the_example_in_conf() -> None:
     wide = WideTable.load(CONF)
     assert WideTable.unpack(wide.pack()) == wide
@@ -158,6 +173,11 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("rules/r", True, "wide.yaml: rules.r: expected a condition, got true."),
     ("rules/KNOWN_origin", "true", "wide.yaml: rules.KNOWN_origin: the name 'KNOWN_origin' exists already"),
     ("steps", {}, "wide.yaml: steps: expected a list of steps, got a mapping."),
+    ("steps/0/strategy", "broadcst", "wide.yaml: steps[0].strategy: 'broadcst' is not allowed here. Did you mean 'broadcast'?"),
+    ("steps/1/strategy", "sort", "wide.yaml: steps[1].strategy: 'sort' is not allowed here. Allowed: broadcast, shuffle."),
+    ("steps/2/strategy", True, "wide.yaml: steps[2].strategy: "),
+    ("steps/2/stratgy", "shuffle", "wide.yaml: steps[2].stratgy: unknown key 'stratgy'. Did you mean 'strategy'?"),
+    ("steps/3/strategy", "shuffle", "wide.yaml: steps[3].strategy: unknown key 'strategy'."),
 ]  # fmt: skip
 
 
@@ -204,19 +224,21 @@ aggregates = st.sampled_from(
      "stddev(arr_delay) where arr_delay > 1e3", "first(origin)", "last(carrier) where origin = ')' or carrier = 'where'"]
 )  # fmt: skip
 names = st.sampled_from(["f1", "f2", "Zug", "größe", "yes", "null", "x_1"])
+strategies = st.sampled_from(["broadcast", "shuffle"])
 lengths = st.builds("{}{}".format, st.integers(1, 500), st.sampled_from("smhd"))
 steps = st.one_of(
     st.fixed_dictionaries(
         {"lookup": st.just("planes"), "on": st.just(["tailnum"]), "take": st.dictionaries(names, st.just("year"), min_size=1)},
-        optional={"required": st.booleans()},
+        optional={"required": st.booleans(), "strategy": strategies},
     ),
     st.fixed_dictionaries(
         {"as_of": st.just("weather"), "on": st.just({"origin": "Origin"}), "take": st.dictionaries(names, st.just("temp"), min_size=1)},
-        optional={"strict": st.booleans(), "max_age": lengths},
+        optional={"strict": st.booleans(), "max_age": lengths, "strategy": strategies},
     ),
     st.fixed_dictionaries(
         {"window": st.just("arrivals"), "on": st.just(["carrier"]), "last": lengths,
-         "take": st.dictionaries(names, aggregates, min_size=1)}
+         "take": st.dictionaries(names, aggregates, min_size=1)},
+        optional={"strategy": strategies},
     ),
     st.fixed_dictionaries(
         {"columns": st.dictionaries(names, st.sampled_from(["1e3", "'it''s: #1'", "carrier || origin", "try_cast(null as int)", "true"]), min_size=1)}

@@ -120,8 +120,8 @@ def test_duckdb_gives_the_same_answers(spark: SparkSession, duck: duckdb.DuckDBP
     # one key of three has half of the rows
     keys = [*[f"k{i}" for i in range(60)], *["hot"] * 61, None]
     names = [{"k": f"k{i % 50}", "name": f"n{i}"} for i in range(55)]
-    tables = {"names": names} | {name: table_rows(dice, count=20_000, keys=keys) for name in ("plain", "late")}
-    seconds = [dice.random.randrange(7 * 3600) for _ in range(3000)]
+    tables = {"names": names} | {name: table_rows(dice, count=12_000, keys=keys) for name in ("plain", "late")}
+    seconds = [dice.random.randrange(7 * 3600) for _ in range(2000)]
     rows = [
         {"id": i, "k": dice.pick(keys), "g": dice.pick((1, 2, None)), "at": NOON + at * SECOND + dice.pick((-1, 0, 1))}
         for i, at in enumerate(seconds)

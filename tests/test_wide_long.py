@@ -65,7 +65,13 @@ def hard_row(dice: Dice) -> Row:
     }
 
 
-def test_windows_of_any_size_agree_with_the_oracle(spark: SparkSession) -> None:
+def planned(mapping: dict[str, Any], *, strategy: str) -> dict[str, Any]:
+    """The definition with one way to come to the rows in all of its steps."""
+    return {**mapping, "steps": [{**step, "strategy": strategy} for step in mapping["steps"]]}
+
+
+@pytest.mark.parametrize("strategy", ["broadcast", "shuffle"])
+def test_windows_of_any_size_agree_with_the_oracle(spark: SparkSession, strategy: str) -> None:
     dice, table, rows = Dice(1), [], []
     for size in SIZES:
         for i in range(size):
@@ -75,7 +81,7 @@ def test_windows_of_any_size_agree_with_the_oracle(spark: SparkSession) -> None:
         ends = (NOON + 50 * SECOND, NOON + size * MS, NOON + dice.random.randrange(size * MS + 1))
         rows += [{"k": f"{size}", "at": at} for at in ends]
     dice.random.shuffle(table)
-    world = world_of(LARGE, tables={"t": table}, python=PYTHON)
+    world = world_of(planned(LARGE, strategy=strategy), tables={"t": table}, python=PYTHON)
     rows = [{"id": i, **row} for i, row in enumerate(rows)]
 
     found = transformed(spark, rows, world=world)
@@ -118,7 +124,7 @@ def history_rows(dice: Dice, *, key: str, times: list[int]) -> dict[str, list[Ro
     return {"plain": plain, "late": late}
 
 
-def history_world(dice: Dice) -> World:
+def history_world(dice: Dice, *, strategy: str) -> World:
     """Years of history: one key with 20,000 rows, keys around powers of two, and keys with a row or two."""
     tables: dict[str, list[Row]] = {"plain": [], "late": []}
     lengths = {
@@ -135,12 +141,13 @@ def history_world(dice: Dice) -> World:
             tables[name] += found
     for table in tables.values():
         dice.random.shuffle(table)
-    return world_of(HISTORY, tables=tables)
+    return world_of(planned(HISTORY, strategy=strategy), tables=tables)
 
 
-def test_an_as_of_without_an_age_sees_the_whole_history(spark: SparkSession) -> None:
+@pytest.mark.parametrize("strategy", ["broadcast", "shuffle"])
+def test_an_as_of_without_an_age_sees_the_whole_history(spark: SparkSession, strategy: str) -> None:
     dice = Dice(2)
-    world = history_world(dice)
+    world = history_world(dice, strategy=strategy)
     rows = [
         {"k": there["k"], "at": there["seen"] + dice.pick((-1, 0, 1, SECOND, DAY))}
         for table in world.tables.values()

@@ -1,5 +1,9 @@
 """The commands that prepare and run a job: check, widen, package, score, stream."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
 import click
 
 from spark_scoring import show
@@ -14,17 +18,18 @@ SAMPLE_ROWS = 2_000
 @JOB
 @JSON
 def check(job: str, as_json: bool) -> None:
-    """Check a whole JOB without reading a row: files, models, tables, contracts, types.
+    """Check a whole JOB without reading a row: files, models, tables, contracts, types; and say how each step will run.
 
     \b
     Example:  spark-scoring check conf/flights/job.yaml
     """
+    from spark_scoring.cli.checked import parts
     from spark_scoring.run.check import check as checked
 
     spec = Job.load(job)
     with show.working(f"check {spec.name}"):
         report = checked(spark_for(spec), spec)
-    show.result(report, as_json=as_json, title=f"{spec.name}: ready to run")
+    show.result(report, as_json=as_json, title=f"{spec.name}: ready to run", parts=parts(report))
 
 
 @click.command()
@@ -32,59 +37,82 @@ def check(job: str, as_json: bool) -> None:
 @interval
 @click.option("--out", required=True, metavar="PATH", help="The Delta table to write.")
 @click.option("--wide", "wide_path", metavar="FILE", help="A wide.yaml; without it, the champion's own.")
+@click.option("--with", "names", multiple=True, metavar="NAME", help="An actual of JOB to join; may be given again.")
+@click.option("--cut", default="7d", show_default=True, metavar="DURATION", help="Event time of one commit.")
+@click.option("--resume", is_flag=True, help="Go on with the newest unfinished run of the same, and its plan.")
 @JSON
-def widen(job: str, start: str, end: str, out: str, wide_path: str | None, as_json: bool) -> None:
+def widen(
+    job: str,
+    start: str,
+    end: str,
+    out: str,
+    wide_path: str | None,
+    names: tuple[str, ...],
+    cut: str,
+    resume: bool,
+    as_json: bool,
+) -> None:
     """Write a training set: the wide table of JOB's batch rows, by the code that scores.
 
-    Rejected rows are left out and counted. Further columns of the rows, such as actuals, pass through.
+    Rejected rows are left out and counted, and with an actual also those too young for it. Further columns of the
+    rows pass through.
 
     \b
-    Example:  spark-scoring widen job.yaml --wide wide.yaml --from 2013-01-01 --to 2013-09-01 --out data/training
+    Example:  spark-scoring widen job.yaml --wide wide.yaml --with delay --from 2013-01-01 --to 2013-09-01 \\
+                  --out data/training
     """
-    from spark_scoring.run import inputs
+    from spark_scoring.run import batch
     from spark_scoring.run.widen import widen as widened
 
     spec = Job.load(job)
-    within = span(start, end, "1d")
-    given = WideTable.load(wide_path) if wide_path else None
-    with show.working(f"widen {start}..{end}"):
-        spark = spark_for(spec)
-        wide = given or inputs.one_wide(inputs.load_models(spark, spec))
-        done = widened(spark, spec, wide, start=within.start, end=within.end, out=out, clock=now())
+    within = span(start, end, cut)
+    wide = WideTable.load(wide_path) if wide_path else None
+    actuals = [spec.actual(name, where="--with").name for name in names]
+    spark = spark_for(spec)
+    with show.commits(f"widen {start}..{end}", total=sum(1 for _ in batch.cuts(within))) as progress:
+        done = widened(
+            spark, spec, wide, span=within, out=out, clock=now(), actuals=actuals, resume=resume, progress=progress
+        )
     show.result(done, as_json=as_json, title="training set")
 
 
 @click.command()
 @click.option("--wide", "wide_path", required=True, metavar="FILE", help="The wide.yaml that the model reads.")
-@click.option("--model", required=True, metavar="SOURCE", help="A joblib or pickle file, or an MLflow model URI.")
+@click.option("--model", required=True, metavar="SOURCE", help="A model file, or an MLflow model or run URI.")
 @click.option("--sample", required=True, metavar="PATH", help="Wide rows as 'widen' wrote them (Delta).")
 @click.option("--name", required=True, help="The registered model's name.")
-@click.option("--registry", required=True, metavar="URI", help="The MLflow registry, as sqlite:///data/mlflow.db.")
+@click.option(
+    "--registry", required=True, envvar="MLFLOW_TRACKING_URI", metavar="URI",
+    help="The MLflow registry, as sqlite:///data/mlflow.db; MLFLOW_TRACKING_URI if not given.",
+)  # fmt: skip
 @click.option("--alias", help="An alias to point to the new version, such as champion.")
+@click.option("--prepare", metavar="FILE.PY:FUNCTION", help="Feature code, row by row, run before the model.")
+@click.option("--features", metavar="A,B,…", help="The columns the model reads, in its order, if it names none.")
+@click.option("--score-output", metavar="NAME", help="Which of several outputs is the score.")
+@click.option("--trust", is_flag=True, help="Read a pickle or a pyfunc model: runs the code in it.")
 @JSON
-def package(
-    wide_path: str, model: str, sample: str, name: str, registry: str, alias: str | None, as_json: bool
-) -> None:
+def package(wide_path: str, model: str, sample: str, features: str | None, as_json: bool, **options: Any) -> None:
     """Register a fitted model together with its wide table, as one versioned package.
 
-    Reading a pickle runs the code in it: name only files that you trust.
+    SOURCE: .skops, .onnx, LightGBM's .txt, XGBoost's .ubj or .json, .pmml; .joblib or .pkl with --trust; or models:/…
+    and runs:/…. The runtime follows from the format.
 
     \b
-    Example:  spark-scoring package --wide wide.yaml --model model.joblib --sample data/training \\
+    Example:  spark-scoring package --wide wide.yaml --model model.skops --sample data/training \\
                   --name flight_delay --registry sqlite:///data/mlflow.db --alias champion
     """
     from spark_scoring.models.flavor import package as packaged
-    from spark_scoring.models.load import estimator
+    from spark_scoring.models.source import read_source
     from spark_scoring.run.session import session
     from spark_scoring.run.widen import sample as sampled
 
-    wide = WideTable.load(wide_path)
-    with show.working(f"package {name}"):
-        fitted = estimator(model, registry=registry)
+    wide, names = WideTable.load(wide_path), features.split(",") if features else None
+    with show.working(f"package {options['name']}"), TemporaryDirectory() as scratch:
+        fitted = read_source(model, Path(scratch) / "source", registry=options["registry"], trust=options.pop("trust"))
         rows = sampled(session("spark-scoring package"), sample, most=SAMPLE_ROWS)
-        done = packaged(fitted, wide=wide, sample=rows, name=name, registry=registry, alias=alias)
-    found = {"model": done.name, "version": done.version, "alias": alias, "digest": done.digest}
-    show.result(found, as_json=as_json, title="packaged")
+        done = packaged(fitted, wide=wide, sample=rows, features=names, trust=True, **options)
+    found = {"model": done.name, "version": done.version, "alias": options["alias"], "digest": done.digest}
+    show.result(found | {"runtime": done.runtime, "why": done.spec.why}, as_json=as_json, title="packaged")
 
 
 @click.command()

@@ -38,8 +38,8 @@ def wrong_type(where: str, *, given: str, expected: str) -> ConfigError:
     return ConfigError(f"{where}: expected {expected}, got {given}.")
 
 
-def bad_value(where: str, *, given: str, allowed: str) -> ConfigError:
-    return ConfigError(f"{where}: '{given}' is not allowed here. Allowed: {allowed}.")
+def bad_value(where: str, *, given: str, allowed: str, known: Iterable[str] = ()) -> ConfigError:
+    return ConfigError(f"{where}: '{given}' is not allowed here.{did_you_mean(given, known)} Allowed: {allowed}.")
 
 
 def unknown_name(where: str, *, kind: str, given: str, known: Iterable[str]) -> ConfigError:

@@ -46,9 +46,9 @@ def feature_type(uri: str, *, name: str, given: str, expected: str) -> ConfigErr
     )
 
 
-def nested_feature(name: str, *, given: str) -> ConfigError:
+def nested_feature(name: str, *, given: str, where: str = "sample") -> ConfigError:
     return ConfigError(
-        f"sample: column '{name}' is {given}. A feature is a number, text, boolean, date or instant. "
+        f"{where}: column '{name}' is {given}. A feature is a number, text, boolean, date or instant. "
         "Take it apart with a step 'columns'."
     )
 
@@ -163,7 +163,118 @@ def unreadable_model(source: str, *, reason: str) -> RunError:
     return RunError(f"--model {source}: cannot be read: {reason}. Save it again in this environment with joblib.dump.")
 
 
-def not_sklearn(uri: str, *, reason: str) -> ConfigError:
+def library_missing(runtime: str, *, library: str) -> ConfigError:
     return ConfigError(
-        f"{uri}: not a scikit-learn model: {reason}. Log the fitted estimator with mlflow.sklearn.log_model."
+        f"a {runtime} model needs {library}, and it is not installed here. "
+        f"Install it where the model is packaged and on every worker: pip install 'spark-scoring[{runtime}]'."
     )
+
+
+def unnamed_inputs(kind: str) -> ConfigError:
+    return ConfigError(
+        f"{kind}: it does not name the columns that it reads. "
+        "Name them in the model's order with --features a,b,c, in Python with features=[…]."
+    )
+
+
+def feature_unfit(runtime: str, *, name: str, given: str, wanted: str) -> ConfigError:
+    return ConfigError(
+        f"column '{name}' is {given}, and the {runtime} model wants {wanted}. "
+        "Turn it into that with a step 'columns', or with --prepare."
+    )
+
+
+def model_contract(file: str, *, reads: Iterable[str], contract: Iterable[str]) -> RunError:
+    return RunError(
+        f"{file}: the model reads {listed(reads)}, and its package says {listed(contract)}. Package the model again."
+    )
+
+
+def spoiled_categories(name: str) -> ConfigError:
+    return ConfigError(
+        f"column '{name}': XGBoost keeps names of categories outside ASCII cut short, so they cannot be read from the "
+        f"model. Give the sample as a DataFrame in which '{name}' has the categorical dtype of the training."
+    )
+
+
+def ambiguous_output(kind: str, *, given: str, known: Iterable[str]) -> ConfigError:
+    names = tuple(known)
+    said = (
+        f"has no output '{given}'.{did_you_mean(given, names)}" if given else "does not say which output is the score."
+    )
+    return ConfigError(
+        f"{kind}: it {said} There are: {listed(names)}. "
+        "Name one with --score-output, in Python with score_output=…; a probability of a class is one."
+    )
+
+
+def unsafe_pmml(file: str) -> RunError:
+    return RunError(
+        f"{file}: it declares a document type, which can name other files to read. Remove the line '<!DOCTYPE …>'."
+    )
+
+
+def comes_later(source: str, *, library: str) -> ConfigError:
+    return ConfigError(
+        f"{source}: there is no runtime for {library} yet. "
+        "Until there is one, export the model to ONNX, or wrap it in an MLflow PythonModel."
+    )
+
+
+def untrusted_source(source: str, *, what: str) -> ConfigError:
+    return ConfigError(
+        f"--model {source}: {what}, and reading it runs the code in it. If you know who made it, add --trust. "
+        "Formats that run no code: .skops, .onnx, LightGBM's .txt, XGBoost's .ubj and .json, .pmml."
+    )
+
+
+def untrusted_code(uri: str, *, what: Iterable[str], digest: str) -> ConfigError:
+    return ConfigError(
+        f"{uri}: the package holds {' and '.join(what)}, which runs code when it is loaded, and no digest in the job's "
+        f"registry vouches for it. If you know who made it, add its URI or '{digest[:12]}' to 'trust' of the job."
+    )
+
+
+def not_mlflow(source: str) -> ConfigError:
+    return ConfigError(f"--model {source}: the folder holds no MLmodel. Give an MLflow model, a model file or a URI.")
+
+
+def no_prepare(given: str) -> ConfigError:
+    return ConfigError(
+        f"--prepare {given}: names no function. Give file.py:function, as in features.py:prepare; "
+        "it takes a DataFrame and returns one."
+    )
+
+
+def prepare_unreadable(file: str, *, function: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"{file}: the function '{function}' cannot be loaded: {reason}. "
+        "The file must run on its own, with libraries that every worker has."
+    )
+
+
+def prepare_fails(rows: int, *, reason: str) -> ConfigError:
+    return ConfigError(
+        f"--prepare: it fails on {rows} rows of the sample: {reason}. "
+        "It must work for any rows of the wide table, one row alone included."
+    )
+
+
+def prepare_lacks(missing: Iterable[str], *, known: Iterable[str]) -> ConfigError:
+    lost, names = tuple(missing), tuple(known)
+    return ConfigError(
+        f"--prepare: its result lacks columns that the model reads: {listed(lost)}.{did_you_mean(lost[0], names)} "
+        f"Of those it has: {listed(names)}. Let it return them."
+    )
+
+
+def not_row_local(column: str, *, law: str) -> ConfigError:
+    return ConfigError(
+        f"--prepare: column '{column}' of the same rows is another when they are {law}. "
+        "A feature must depend on its own row alone: what is learned from other rows belongs into the model or the "
+        "wide table."
+    )
+
+
+def not_loaded(uri: str, *, reason: str) -> RunError:
+    return RunError(f"{uri}: the workers cannot load the model: {reason}. Look at what is installed on the workers.")

@@ -100,3 +100,17 @@ def output_type(path: str, *, column: str, given: str, there: str) -> RunError:
         f"{path}: column '{column}' is {there} in the table, and would be {given} now. A type is never changed: "
         "restore the type in wide.yaml, or give the output another path."
     )
+
+
+def other_training_set(path: str, *, different: Iterable[str]) -> RunError:
+    return RunError(
+        f"{path}: holds another training set: {listed(different)}. All rows of one have the same columns: "
+        "give another --out, or delete that table."
+    )
+
+
+def not_pinned(name: str, *, table: str) -> RunError:
+    return RunError(
+        f"table '{name}': {table} is in the catalog, but is no Delta table, and only Delta keeps versions that a "
+        "commit can be pinned to. Make it Delta, or add 'pinned: false' and do without that proof."
+    )

@@ -1,7 +1,7 @@
 """Delta tables: their current version, one version of them, and writes that leave their plan in the log."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,6 +25,38 @@ CONFLICTS = (
     conflicts.MetadataChangedException,
     conflicts.ProtocolChangedException,
 )
+
+
+# a feed's small files become files of this size, and those are left alone: upkeep must not rewrite a whole table
+WHOLE_FILE = 64 * 2**20
+_ASIDE = {
+    # SQL over a path is switched off where users' expressions run
+    "spark.sql.runSQLOnFiles": "true",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.databricks.delta.optimize.minFileSize": str(WHOLE_FILE),
+    "spark.databricks.delta.optimize.maxFileSize": str(2 * WHOLE_FILE),
+    # clustered files below these 100 GB would be sorted again each time
+    "spark.databricks.delta.optimize.clustering.mergeStrategy.minCubeSize.threshold": str(2 * WHOLE_FILE),
+    "spark.databricks.delta.optimize.clustering.mergeStrategy.minCubeSize.targetCubeSize": str(4 * WHOLE_FILE),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """What a table holds; None for what nobody knows without reading it."""
+
+    bytes: int | None
+    files: int | None
+    rows: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The columns that a table's files are split or sorted by, and its own properties."""
+
+    partitioned: tuple[str, ...]
+    clustered: tuple[str, ...]
+    properties: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +92,33 @@ def last_transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     return int(found.get()) if found.isDefined() else None
 
 
-def location_of(spark: SparkSession, table: str) -> str:
-    """The folder of a catalog table.
+def location_of(spark: SparkSession, table: str) -> str | None:
+    """The folder of a catalog's Delta table; None for a table or view of another kind.
 
-    Raises: RunError: there is no such table, or it is not Delta.
+    Raises: RunError: there is no such table.
     """
     try:
-        return str(DeltaTable.forName(spark, table).detail().first()["location"])
+        # Delta says of what is not there that it is not Delta
+        spark.read.table(table)
+        found: Any = DeltaTable.forName(spark, table)
     except AnalysisException as error:
+        if error.getCondition() == "DELTA_MISSING_DELTA_TABLE":
+            return None
         raise errors.missing_table(table, where="the catalog", cause=error.getCondition() or "") from None
+    return str(found._jdt.deltaLog().dataPath().toString())
+
+
+def size_at(spark: SparkSession, path: str, version: int) -> Size:
+    """What the table held at that version, as its log says it; rows None if the log does not know of every file."""
+    none: Any = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
+    snapshot = _log(spark, path).getSnapshotAt(version, none, none, False)
+    counted = "get_json_object(stats, '$.numRecords') - coalesce(deletionVector.cardinality, 0)"
+    files = DataFrame(snapshot.allFiles().toDF(), spark).selectExpr("size", f"cast({counted} as bigint) as rows")
+    found = files.selectExpr("count(*) as files", "sum(size) as bytes", "count(rows) as known", "sum(rows) as rows")
+    (row,) = found.collect()
+    return Size(
+        bytes=row["bytes"] or 0, files=row["files"], rows=row["rows"] or 0 if row["known"] == row["files"] else None
+    )
 
 
 def read_version(spark: SparkSession, path: str, version: int) -> DataFrame:
@@ -121,11 +171,19 @@ def append_once(
     """
     writer = frame.write.format("delta").mode("append").option("mergeSchema", "true")
     writer = writer.option("txnAppId", app_id).option("txnVersion", txn_version)
-    return _write(frame, writer.partitionBy(*partition_by), path, metadata)
+    version = _write(frame, writer.partitionBy(*partition_by), path, metadata)
+    if version is None:
+        raise errors.skipped_write(path)
+    return version
 
 
-def replace_where(frame: DataFrame, path: str, *, predicate: str, metadata: str, partition_by: Sequence[str]) -> int:
-    """Replace the rows for which the predicate holds by the frame; the version written."""
+def replace_where(
+    frame: DataFrame, path: str, *, predicate: str, metadata: str, partition_by: Sequence[str]
+) -> int | None:
+    """Replace the rows for which the predicate holds by the frame; the version written, None if there are none of both.
+
+    Delta makes no commit then.
+    """
     writer = frame.write.format("delta").option("mergeSchema", "true").partitionBy(*partition_by)
     if is_table(frame.sparkSession, path):
         writer = writer.mode("overwrite").option("replaceWhere", predicate)
@@ -140,29 +198,61 @@ def lost_race(error: Exception) -> bool:
     return created or isinstance(error, CONFLICTS)
 
 
-def properties(spark: SparkSession, path: str) -> dict[str, str]:
-    """The table's own properties."""
-    row = DeltaTable.forPath(spark, path).detail().select("properties").first()
-    return dict(row["properties"]) if row else {}
+def layout(spark: SparkSession, path: str) -> Layout:
+    """How the table lies on disk, and its properties."""
+    row = DeltaTable.forPath(spark, path).detail().select("partitionColumns", "clusteringColumns", "properties").first()
+    assert row is not None
+    return Layout(
+        partitioned=tuple(row["partitionColumns"]),
+        clustered=tuple(row["clusteringColumns"]),
+        properties=dict(row["properties"]),
+    )
 
 
 def set_property(spark: SparkSession, path: str, name: str, value: str) -> None:
     """Write one table property."""
-    # SQL over a path is switched off where users' expressions run, so this goes through a session of its own
+    _aside(spark).sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{name}' = '{value}')")
+
+
+def cluster_by(spark: SparkSession, path: str, columns: Sequence[str]) -> None:
+    """Let `compact` sort the table's files by these columns: Delta's liquid clustering. Nothing is rewritten yet."""
+    named = ", ".join(f"`{column}`" for column in columns)
+    _aside(spark).sql(f"ALTER TABLE delta.`{path}` CLUSTER BY ({named})")
+
+
+def bytes_to_compact(spark: SparkSession, path: str) -> int:
+    """How much `compact` would rewrite: small files, or in a clustered table those that were never sorted."""
+    files = DataFrame(_snapshot(spark, path).allFiles().toDF(), spark)
+    waiting = "clusteringProvider is null" if layout(spark, path).clustered else f"size < {WHOLE_FILE}"
+    (row,) = files.where(waiting).selectExpr("sum(size) as bytes").collect()
+    return row["bytes"] or 0
+
+
+def compact(spark: SparkSession, path: str) -> None:
+    """Make few files of many small ones, sorted if the table is clustered; a commit that changes no data."""
+    DeltaTable.forPath(_aside(spark), path).optimize().executeCompaction()
+
+
+def _aside(spark: SparkSession) -> SparkSession:
+    """A session for upkeep, whose settings no query of the job's own session sees."""
     aside = spark.newSession()
-    aside.conf.set("spark.sql.runSQLOnFiles", "true")
-    aside.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{name}' = '{value}')")
+    for setting, value in _ASIDE.items():
+        aside.conf.set(setting, value)
+    return aside
 
 
 def _snapshot(spark: SparkSession, path: str) -> Any:
     # DeltaTable.history(1) would say it too, for 300 ms a table and micro-batch
+    none: Any = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
+    return _log(spark, path).update(False, none, none)
+
+
+def _log(spark: SparkSession, path: str) -> Any:
     jvm: Any = spark._jvm
-    none = jvm.scala.Option.empty()
-    log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
-    return log.update(False, none, none)
+    return jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
 
 
-def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int:
+def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int | None:
     spark = frame.sparkSession
     before = current_version(spark, path)
     try:
@@ -174,7 +264,7 @@ def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int:
     for version in range(current_version(spark, path), before, -1):
         if metadata_at(spark, path, version) == metadata:
             return version
-    raise errors.skipped_write(path)
+    return None
 
 
 def _condition(error: AnalysisException | Py4JJavaError) -> str:

@@ -1,6 +1,7 @@
-"""Where rows and tables come from: any Spark source for rows, a pinned Delta version for tables."""
+"""Where rows and tables come from: Delta at a pinned version, any other Spark source as it is when it is read."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyspark.sql.functions as F
 from pyspark.errors import AnalysisException
@@ -9,9 +10,13 @@ from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.io import delta
+from spark_scoring.io.delta import Size
 from spark_scoring.io.json import parsed
 from spark_scoring.spec.job import Source, Topic
 from spark_scoring.spec.wide import Column
+
+# Spark's word for a size that it does not know is more than this
+_UNKNOWN_BYTES = 2**60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +29,15 @@ class Pin:
 
 
 def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
-    """The source at its current version.
+    """The source at its current version; without one, if it is not Delta and need not be `pinned`.
 
-    Raises: RunError: there is no such table.
+    Raises: RunError: there is no such table, or it keeps no versions.
     """
     if source.format not in ("delta", "table"):
         return Pin(source=source, path=None, version=None)
-    path = source.location if source.format == "delta" else delta.location_of(spark, source.location)
+    path = source.location if source.format == "delta" else _folder(spark, source, name=name)
+    if path is None:
+        return Pin(source=source, path=None, version=None)
     if not delta.is_table(spark, path):
         raise errors.missing_table(name, where=path, cause="no Delta table there")
     return Pin(source=source, path=path, version=delta.current_version(spark, path))
@@ -54,14 +61,35 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
             return _json(spark, source, columns)
         if source.format == "csv":
             return _csv(spark, source, columns)
+        if source.format == "table":
+            return spark.read.options(**dict(source.options)).table(source.location)
         return spark.read.format(source.format).options(**dict(source.options)).load(source.location)
     except AnalysisException as error:
         raise errors.missing_table(source.location, where=source.format, cause=error.getCondition() or "") from None
 
 
+def size_of(spark: SparkSession, pinned: Pin, frame: DataFrame) -> Size:
+    """What is there of a pinned source: from Delta's log, else what Spark knows of the files; no data is read."""
+    if pinned.path is not None and pinned.version is not None:
+        return delta.size_at(spark, pinned.path, pinned.version)
+    plan: Any = frame._jdf.queryExecution().analyzed()
+    leaves = plan.collectLeaves()
+    found = [int(str(leaves.apply(i).stats().sizeInBytes())) for i in range(leaves.size())]
+    known = sum(found) if max(found, default=_UNKNOWN_BYTES) < _UNKNOWN_BYTES else None
+    return Size(bytes=known, files=len(frame.inputFiles()) or None, rows=None)
+
+
 def schema_of(columns: tuple[Column, ...]) -> T.StructType:
     """The Spark schema of declared columns, every one nullable."""
     return T.StructType([T.StructField(c.name, T.DataType.fromDDL(c.type)) for c in columns])
+
+
+def _folder(spark: SparkSession, source: Source, *, name: str) -> str | None:
+    """The folder of a catalog's Delta table; None for a table or view that keeps no versions, where that may be."""
+    path = delta.location_of(spark, source.location)
+    if path is None and source.pinned:
+        raise errors.not_pinned(name, table=source.location)
+    return path
 
 
 def _json(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> DataFrame:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_scoring.models.contract import Outputs, Predict
+from spark_scoring.models.contract import FeatureError, Outputs, Predict
 
 BLOCK = 1024
 
@@ -39,7 +39,7 @@ class Scored:
 
 
 def score_blocks(batch: pa.RecordBatch, *, predict: Predict) -> Scored:
-    """The scores of all rows; never raises for a row. `MODEL` and `NOT_FINITE` stand in `reason`."""
+    """The scores of all rows; never raises for a row. `FEATURE`, `MODEL` and `NOT_FINITE` stand in `reason`."""
     scored = Scored.empty(batch.num_rows)
     for start in range(0, batch.num_rows, BLOCK):
         _score(batch.slice(start, BLOCK), start, predict, scored)
@@ -57,7 +57,10 @@ def _score(part: pa.RecordBatch, start: int, predict: Predict, scored: Scored) -
     except Exception as error:  # noqa: BLE001 - a model is foreign code and may raise anything
         if part.num_rows == 1:
             # the message of a foreign error may hold values of the row
-            scored.fail(rows, reason="MODEL", detail=type(error).__name__)
+            if isinstance(error, FeatureError):
+                scored.fail(rows, reason="FEATURE", detail=str(error))
+            else:
+                scored.fail(rows, reason="MODEL", detail=type(error).__name__)
             return
         half = part.num_rows // 2
         _score(part.slice(0, half), start, predict, scored)

@@ -1,124 +1,102 @@
-"""The parts of a package that MLflow knows nothing of: contract, wide table, golden sample, baseline."""
+"""What a model reads of the wide table, with a sample of it: names, types, categories, feature code."""
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from spark_scoring.errors import (
     inputs_not_in_wide,
     nested_feature,
     sample_lacks,
-    sample_not_scored,
     sample_too_small,
     sample_type,
 )
-from spark_scoring.models.blocks import Scored, score_blocks
-from spark_scoring.models.cache import load_model_files
-from spark_scoring.models.contract import Feature, ModelSpec
-from spark_scoring.models.describe import classes_of, inputs_of, task_of, tolerance_of
-from spark_scoring.models.frames import arrow_type, spark_type
-from spark_scoring.models.package import BASELINE, GOLDEN, SPEC, WIDE
-from spark_scoring.models.profile import profile
-from spark_scoring.models.sklearn import libraries, trusted_types
+from spark_scoring.models.contract import Categories, Feature, Inputs
+from spark_scoring.models.frames import arrow_type, spark_type, to_pandas
+from spark_scoring.models.laws import check_row_local, columns_read
+from spark_scoring.models.prepare import Prepare
 from spark_scoring.spec.wide import AsOf, Lookup, WideTable
 
 LEAST_SAMPLE = 50
-GOLDEN_ROWS = 300
+Sample: TypeAlias = pa.Table | pd.DataFrame
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inputs:
-    """The features of a model and a sample of their values, named and ordered as the model has them."""
+def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: Prepare | None = None) -> Inputs:
+    """What a model that reads these columns gets, matched with wide table and sample, by name without case.
 
-    features: tuple[Feature, ...]
-    sample: pa.RecordBatch
+    Behind feature code the names are those of the columns that it makes; which ones of the wide table it reads is
+    found out by leaving each out.
 
-
-def inputs_for(model: Any, *, wide: WideTable, sample: pa.Table | pd.DataFrame) -> Inputs:
-    """What the model reads, matched with the wide table and with a sample of its rows, by name without case.
-
-    Raises: ConfigError if a column is missing in one of the two, has no type that a feature can have, or if
-        there are too few rows.
+    Raises: ConfigError if a column is missing in one of the two, has no type that a feature can have, if
+        there are too few rows, or if the feature code does not make each row of itself alone.
     """
-    names = inputs_of(model)
-    known = (*(column.name for column in wide.rows.columns), *wide.columns_added())
-    if missing := _missing(names, known):
-        raise inputs_not_in_wide(wide.name, missing=missing, known=known)
-    if missing := _missing(names, sample.columns if isinstance(sample, pd.DataFrame) else sample.column_names):
-        raise sample_lacks(missing, known=_names(sample))
     if len(sample) < LEAST_SAMPLE:
         raise sample_too_small(len(sample), least=LEAST_SAMPLE)
-    declared = _declared_types(wide)
-    columns = {name: _column(sample, name) for name in names}
-    typed = {name: _typed(name, column, declared=declared) for name, column in columns.items()}
-    features = tuple(Feature(name=name, type=str(spark_type(array.type))) for name, array in typed.items())
-    return Inputs(features=features, sample=pa.RecordBatch.from_arrays(list(typed.values()), names=list(names)))
+    if prepare is None:
+        batch = _batch(names, wide=wide, sample=sample)
+        features, categories = _features(batch), _categories(sample, names)
+        return Inputs(
+            features=features, sample=batch, model_features=features, model_sample=batch, categories=categories
+        )
+    return _prepared(names, wide=wide, sample=sample, prepare=prepare)
 
 
-def spec_of(model: Any, *, features: tuple[Feature, ...], file: str, serialization: str) -> ModelSpec:
-    """The contract of a fitted scikit-learn model."""
-    classes = classes_of(model)
-    return ModelSpec(
-        runtime="sklearn",
-        file=file,
-        serialization=serialization,
-        features=features,
-        task=task_of(classes),
-        classes=classes,
-        tolerance=tolerance_of(model),
-        libraries=libraries(),
+def _prepared(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: Prepare) -> Inputs:
+    known = {name.lower() for name in _names(sample)}
+    whole = _batch([name for name in _known(wide) if name.lower() in known], wide=wide, sample=sample)
+    batch = whole.select(columns_read(prepare, whole, makes=names))
+    made = prepare(to_pandas(batch))
+    arrays = [_typed(name, _column(made, name), declared={}, where="prepare") for name in names]
+    model_sample = pa.RecordBatch.from_arrays(arrays, names=list(names))
+    features = _features(model_sample)
+    check_row_local(prepare, batch, features)
+    return Inputs(
+        features=_features(batch),
+        sample=batch,
+        model_features=features,
+        model_sample=model_sample,
+        categories=_categories(made, names),
     )
 
 
-def skops_types(model: Any) -> list[str] | None:
-    """The types to trust if the model is kept as skops; None if it needs a pickle (own classes)."""
-    import skops.io
-
-    try:
-        return trusted_types(skops.io.get_untrusted_types(data=skops.io.dumps(model)), type(model).__name__)
-    except Exception:  # noqa: BLE001 - skops raises whatever an unknown object makes it raise
-        return None
-
-
-def write_parts(folder: Path, *, wide: WideTable, spec: ModelSpec, sample: pa.RecordBatch) -> None:
-    """Write our files beside the model; the sample is scored by the model as it was read back from disk.
-
-    Raises: ConfigError if less than half of the sample gets a score.
-    """
-    scored = score_blocks(sample, predict=load_model_files(folder, spec=spec))
-    good = np.flatnonzero(~scored.failed)
-    if 2 * len(good) < sample.num_rows:
-        failed = sample.num_rows - len(good)
-        raise sample_not_scored(sample.num_rows, failed=failed, detail=_commonest(scored))
-    everything = _with_outputs(sample, scored)
-    golden = everything.take(pa.array(good[np.unique(np.linspace(0, len(good) - 1, GOLDEN_ROWS).astype(int))]))
-    (folder / SPEC).write_text(spec.dump(), "utf-8")
-    (folder / WIDE).write_text(wide.dump(), "utf-8")
-    (folder / BASELINE).write_text(json.dumps(profile(everything), indent=1) + "\n", "utf-8")
-    pq.write_table(pa.Table.from_batches([golden]), folder / GOLDEN)
+def _batch(names: Sequence[str], *, wide: WideTable, sample: Sample) -> pa.RecordBatch:
+    if missing := _missing(names, _known(wide)):
+        raise inputs_not_in_wide(wide.name, missing=missing, known=_known(wide))
+    if missing := _missing(names, _names(sample)):
+        raise sample_lacks(missing, known=_names(sample))
+    declared = _declared_types(wide)
+    arrays = [_typed(name, _column(sample, name), declared=declared) for name in names]
+    return pa.RecordBatch.from_arrays(arrays, names=list(names))
 
 
-def _with_outputs(sample: pa.RecordBatch, scored: Scored) -> pa.RecordBatch:
-    score = pa.array(scored.score, pa.float64(), mask=scored.failed)
-    label = pa.array(scored.label, pa.string())
-    return pa.RecordBatch.from_arrays([*sample.columns, score, label], names=[*sample.schema.names, "score", "label"])
+def _features(batch: pa.RecordBatch) -> tuple[Feature, ...]:
+    return tuple(Feature(name=field.name, type=str(spark_type(field.type))) for field in batch.schema)
 
 
-def _commonest(scored: Scored) -> str:
-    texts = [f"{reason} {detail or ''}".strip() for reason, detail in zip(scored.reason, scored.detail, strict=True)]
-    failures = [text for text, reason in zip(texts, scored.reason, strict=True) if reason]
-    return max(set(failures), key=failures.count)
+def _categories(sample: Sample, names: Sequence[str]) -> tuple[Categories, ...]:
+    """Of the columns that are pandas categoricals: the training dtype, if the sample has it."""
+    if not isinstance(sample, pd.DataFrame):
+        return ()
+    types = {name: sample.dtypes[_given(sample, name)] for name in names}
+    return tuple(
+        Categories(name=name, values=tuple(kind.categories.tolist()))
+        for name, kind in types.items()
+        if isinstance(kind, pd.CategoricalDtype)
+    )
 
 
-def _names(sample: pa.Table | pd.DataFrame) -> list[str]:
+def _known(wide: WideTable) -> tuple[str, ...]:
+    return (*(column.name for column in wide.rows.columns), *wide.columns_added())
+
+
+def _names(sample: Sample) -> list[str]:
     return [str(name) for name in (sample.columns if isinstance(sample, pd.DataFrame) else sample.column_names)]
+
+
+def _given(sample: Sample, name: str) -> str:
+    return next(known for known in _names(sample) if known.lower() == name.lower())
 
 
 def _missing(names: Iterable[str], known: Iterable[str]) -> list[str]:
@@ -136,20 +114,21 @@ def _declared_types(wide: WideTable) -> dict[str, str]:
     return types
 
 
-def _column(sample: pa.Table | pd.DataFrame, name: str) -> pa.Array:
-    given = next(known for known in _names(sample) if known.lower() == name.lower())
+def _column(sample: Sample, name: str) -> pa.Array:
+    given = _given(sample, name)
     try:
         column = pa.array(sample[given], from_pandas=True) if isinstance(sample, pd.DataFrame) else sample[given]
     except pa.ArrowException:
         raise sample_type(name, expected="values of one type") from None
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    return whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+    whole = whole.dictionary_decode() if pa.types.is_dictionary(whole.type) else whole
+    return whole.cast(pa.int64()) if pa.types.is_unsigned_integer(whole.type) else whole
 
 
-def _typed(name: str, column: pa.Array, *, declared: Mapping[str, str]) -> pa.Array:
+def _typed(name: str, column: pa.Array, *, declared: Mapping[str, str], where: str = "sample") -> pa.Array:
     wanted = declared.get(name.lower()) or spark_type(column.type)
     if wanted is None or "<" in wanted:
-        raise nested_feature(name, given=wanted or str(column.type))
+        raise nested_feature(name, given=wanted or str(column.type), where=where)
     try:
         return column.cast(arrow_type(wanted))
     except pa.ArrowException:

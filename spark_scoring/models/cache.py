@@ -8,10 +8,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spark_scoring.models.contract import ModelSpec, Predict
+from spark_scoring.models.libraries import check_installed
+from spark_scoring.models.prepare import FILE, FeatureCode, before
 
-RUNTIMES = {"sklearn": "spark_scoring.models.sklearn"}
+RUNTIMES = {
+    "sklearn": "spark_scoring.models.sklearn",
+    "lightgbm": "spark_scoring.models.lightgbm",
+    "xgboost": "spark_scoring.models.xgboost",
+    "onnx": "spark_scoring.models.onnx",
+    "pmml": "spark_scoring.models.pmml",
+    "pyfunc": "spark_scoring.models.pyfunc",
+}
 BUDGET_BYTES = 2**30
 
 
@@ -45,10 +55,24 @@ def unpack_and_load(content: bytes, *, spec: ModelSpec) -> Predict:
 
 
 def load_model_files(folder: Path, *, spec: ModelSpec) -> Predict:
-    """The model in a folder, by its runtime."""
-    runtime = importlib.import_module(RUNTIMES[spec.runtime])
-    predict: Predict = runtime.load(folder, spec)
-    return predict
+    """The model in a folder, by its runtime, behind its feature code if it has any.
+
+    Raises: ConfigError: a library is missing. RunError: the model does not fit its contract.
+    """
+    predict: Predict = runtime_of(spec.runtime).load(folder, spec)
+    if not spec.prepare:
+        return predict
+    code = FeatureCode(path=folder / FILE, function=spec.prepare)
+    return before(predict, code=code, features=spec.inputs)
+
+
+def runtime_of(name: str) -> Any:
+    """The module of a runtime: `input_names(model)`, `save(model, folder, …)`, `load(folder, spec)`.
+
+    Raises: ConfigError: its library is not installed.
+    """
+    check_installed(name)
+    return importlib.import_module(RUNTIMES[name])
 
 
 # The one mutable thing of a worker process: Spark keeps the process from task to task and batch to batch.

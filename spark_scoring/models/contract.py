@@ -14,12 +14,24 @@ FORMAT = 1
 Task: TypeAlias = Literal["regression", "binary", "multiclass"]
 
 
+class FeatureError(Exception):
+    """Feature code of a package failed; the text is the kind of failure, never a value."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Feature:
     """A column of the wide table that the model reads; the type as Spark prints it."""
 
     name: str
     type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Categories:
+    """The values that a categorical input had in training, in the order of their codes."""
+
+    name: str
+    values: tuple[Any, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +44,10 @@ class Tolerance:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """All that a worker needs to know to load the model and call it."""
+    """All that a worker needs to know to load the model and call it.
+
+    `features` are the columns of the wide table; `prepared` those that feature code makes of them, if there is any.
+    """
 
     runtime: str
     file: str
@@ -42,6 +57,16 @@ class ModelSpec:
     classes: tuple[str, ...]
     tolerance: Tolerance
     libraries: tuple[tuple[str, str], ...]
+    why: str = ""
+    output: str = ""
+    categories: tuple[Categories, ...] = ()
+    prepare: str = ""
+    prepared: tuple[Feature, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[Feature, ...]:
+        """The columns that the model itself reads, in its order."""
+        return self.prepared or self.features
 
     def dump(self) -> str:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, sort_keys=True) + "\n"
@@ -64,7 +89,39 @@ class ModelSpec:
             classes=tuple(given["classes"]),
             tolerance=Tolerance(**given["tolerance"]),
             libraries=tuple((name, version) for name, version in given["libraries"]),
+            why=given.get("why", ""),
+            output=given.get("output", ""),
+            categories=tuple(
+                Categories(name=one["name"], values=tuple(one["values"])) for one in given.get("categories", ())
+            ),
+            prepare=given.get("prepare", ""),
+            prepared=tuple(Feature(**feature) for feature in given.get("prepared", ())),
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Inputs:
+    """Columns of the wide table with a sample of their values, and what the model itself reads of the sample."""
+
+    features: tuple[Feature, ...]
+    sample: pa.RecordBatch
+    model_features: tuple[Feature, ...]
+    model_sample: pa.RecordBatch
+    categories: tuple[Categories, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What a runtime wrote for a model, and what comes out of it; `flavor` is what MLflow's own loader needs."""
+
+    file: str
+    serialization: str
+    classes: tuple[str, ...]
+    tolerance: Tolerance
+    libraries: tuple[str, ...]
+    output: str = ""
+    categories: tuple[Categories, ...] = ()
+    flavor: tuple[str, dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -77,3 +134,18 @@ class Outputs:
 
 # What a runtime's `load(folder, spec)` returns; called once per block of rows, it may raise on any of them.
 Predict: TypeAlias = Callable[[pa.RecordBatch], Outputs]
+
+
+def task_of(classes: tuple[str, ...]) -> Task:
+    return "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
+
+
+def outputs_of(shares: npt.NDArray[np.float64], classes: tuple[str, ...]) -> Outputs:
+    """Outputs from one probability per class: the class of the greatest, the first of equal ones, is the label."""
+    score = shares[:, 1] if len(classes) == 2 else shares.max(axis=1)
+    return Outputs(score=score, label=np.array(classes, dtype=object)[shares.argmax(axis=1)])
+
+
+def unlabelled(score: npt.NDArray[np.float64]) -> Outputs:
+    """The outputs of a regression."""
+    return Outputs(score=score, label=np.full(len(score), None, dtype=object))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from spark_scoring.errors import unsupported_model
-from spark_scoring.models.contract import Task, Tolerance
+from spark_scoring.models.contract import Tolerance
 
 TREES = frozenset({
     "DecisionTreeClassifier", "DecisionTreeRegressor", "ExtraTreeClassifier", "ExtraTreeRegressor",
@@ -54,10 +54,6 @@ def classes_of(model: Any) -> tuple[str, ...]:
     if len(classes) < 2:
         raise unsupported_model(_kind(model), why="it knows one class only", do="Fit it on rows of two classes or more")
     return tuple(str(value) for value in np.asarray(classes).tolist())
-
-
-def task_of(classes: tuple[str, ...]) -> Task:
-    return "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
 
 
 def tolerance_of(model: Any) -> Tolerance:

@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_scoring.errors import golden_differs
+from spark_scoring.errors import golden_differs, not_loaded
 from spark_scoring.models.contract import Tolerance
 from spark_scoring.models.package import Package
 from spark_scoring.models.udf import SCORES, ScoredModel, score_rows
+from spark_scoring.models.workers import NOT_LOADED
 
 ROW = "__row"
 
@@ -18,14 +19,18 @@ ROW = "__row"
 def check_golden(spark: SparkSession, package: Package) -> None:
     """Score the golden sample with the production function, in the workers that will score.
 
-    Raises: RunError with the number of differences and the greatest one; never a value.
+    Raises: RunError: the workers cannot load the model; or the number of differences and the greatest one, never a
+        value.
     """
     golden = pq.read_table(package.golden)
     features = golden.select([feature.name for feature in package.features])
     rows = spark.createDataFrame(features.append_column(ROW, pa.array(range(len(golden)), pa.int64())))
     scored = score_rows(rows, [ScoredModel(role="golden", package=package)])
     entry = F.col(SCORES)[0]
-    found = scored.select(ROW, entry["score"].alias("score"), entry["label"].alias("label")).toArrow().sort_by(ROW)
+    parts = [entry[name].alias(name) for name in ("score", "label", "detail")]
+    found = scored.select(ROW, *parts).toArrow().sort_by(ROW)
+    if reason := next((text for text in found["detail"].to_pylist() if (text or "").startswith(NOT_LOADED)), None):
+        raise not_loaded(package.uri, reason=reason.removeprefix(NOT_LOADED))
     compare_golden(package, golden=golden, found=found)
 
 

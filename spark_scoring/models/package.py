@@ -1,20 +1,24 @@
 """A package: an MLflow model folder with its wide table, contract, golden sample and baseline."""
 
 import hashlib
-import importlib.metadata
 import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from spark_scoring.errors import not_a_package
+import yaml
+
+from spark_scoring.errors import not_a_package, package_changed
 from spark_scoring.models.contract import FORMAT, Feature, ModelSpec, Task, Tolerance
+from spark_scoring.models.libraries import version_of
+from spark_scoring.models.prepare import FILE as PREPARE
 from spark_scoring.spec.wide import WideTable
 
 SPEC, WIDE, GOLDEN, BASELINE = "package.json", "wide.yaml", "golden.parquet", "baseline.json"
+MLMODEL, FLAVOR = "MLmodel", "spark_scoring"
 # MLflow's own book-keeping: rewritten at registration and download, and read by nothing that scores.
 BOOKKEEPING = frozenset({
-    "MLmodel", "registered_model_meta", "conda.yaml", "python_env.yaml", "requirements.txt",
+    MLMODEL, "registered_model_meta", "conda.yaml", "python_env.yaml", "requirements.txt",
     "environment_variables.txt",
 })  # fmt: skip
 
@@ -71,7 +75,7 @@ class Package:
 def read_package(path: Path, *, uri: str, name: str | None = None, version: str | None = None) -> Package:
     """The package in a folder; without a registered name and version the digest stands in for both.
 
-    Raises: ConfigError if the folder holds something else.
+    Raises: ConfigError if the folder holds something else. RunError if a file is not what it was when packaged.
     """
     if missing := [part for part in (SPEC, WIDE, GOLDEN) if not (path / part).is_file()]:
         raise not_a_package(uri, missing=missing)
@@ -80,7 +84,9 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
     except (KeyError, TypeError, ValueError):
         raise not_a_package(uri, missing=[f"a {SPEC} of format {FORMAT}"]) from None
     wide = WideTable.load(path / WIDE)
-    digest = digest_of(path)
+    digest, recorded = digest_of(path), _recorded_digest(path)
+    if recorded and recorded != digest:
+        raise package_changed(uri, given=digest, expected=recorded)
     return Package(
         name=name or wide.name,
         version=version or digest[:12],
@@ -90,6 +96,14 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
         wide=wide,
         spec=spec,
     )
+
+
+def _recorded_digest(path: Path) -> str | None:
+    """What the folder says of itself: a slip is found even where no registry knows better."""
+    file = path / MLMODEL
+    flavors = (yaml.safe_load(file.read_text("utf-8")) or {}).get("flavors", {}) if file.is_file() else {}
+    digest = flavors.get(FLAVOR, {}).get("digest")
+    return str(digest) if digest else None
 
 
 def digest_of(path: Path) -> str:
@@ -107,20 +121,37 @@ def digest_of(path: Path) -> str:
 
 def library_differences(package: Package) -> tuple[str, ...]:
     """One line for each library whose version here is not the one that the package was made with."""
-    lines = []
-    for name, recorded in package.libraries:
-        try:
-            installed = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            installed = "not installed"
-        if installed != recorded:
-            lines.append(f"packaged with {name} {recorded}, here it is {installed}")
-    return tuple(lines)
+    here = {name: version_of(name) or "not installed" for name, _ in package.libraries}
+    return tuple(
+        f"packaged with {name} {recorded}, here it is {here[name]}"
+        for name, recorded in package.libraries
+        if here[name] != recorded
+    )
+
+
+def described(package: Package) -> str:
+    """One line: name, version, what scores it and why, and the libraries that are not those it was made with."""
+    why = f" ({package.spec.why})" if package.spec.why else ""
+    code = f", behind its feature code '{package.spec.prepare}'" if package.spec.prepare else ""
+    differences = "".join(f"; {line}" for line in library_differences(package))
+    return f"{package.name} {package.version}: {package.runtime}{why}{code}{differences}"
 
 
 def archive_of(package: Package) -> bytes:
-    """The files that a worker needs to load the model, as one zip."""
+    """The files that a worker needs to load the model, as one zip.
+
+    Raises: RunError: a file is no longer what it was when the package was opened.
+    """
+    if (given := digest_of(package.path)) != package.digest:
+        raise package_changed(package.uri, given=given, expected=package.digest)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
-        archive.write(package.path / package.spec.file, package.spec.file)
+        for file in _needed(package):
+            archive.write(file, file.relative_to(package.path))
     return content.getvalue()
+
+
+def _needed(package: Package) -> list[Path]:
+    model = package.path / package.spec.file
+    files = [file for file in model.rglob("*") if file.is_file()] if model.is_dir() else [model]
+    return [*files, package.path / PREPARE] if package.spec.prepare else files

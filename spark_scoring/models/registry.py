@@ -92,6 +92,7 @@ def download(uri: str, scratch: Path, *, place: Callable[[], str], registry: str
     import mlflow.artifacts
     from mlflow.exceptions import MlflowException
 
+    scratch.mkdir(exist_ok=True)
     try:
         return Path(mlflow.artifacts.download_artifacts(place(), dst_path=str(scratch), tracking_uri=registry))
     except (MlflowException, OSError) as error:

@@ -1,15 +1,15 @@
 """The scikit-learn runtime: any fitted estimator or pipeline that names its input columns."""
 
 import importlib
-import importlib.metadata
 import pickle
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cloudpickle
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -17,8 +17,11 @@ import pyarrow as pa
 from threadpoolctl import ThreadpoolController
 
 from spark_scoring.errors import untrusted_model
-from spark_scoring.models.contract import ModelSpec, Outputs, Predict
+from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, unlabelled
+from spark_scoring.models.describe import classes_of, inputs_of, tolerance_of
 from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.libraries import version_of
+from spark_scoring.models.matrix import check_names
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow")
 # Their predict is the class of greatest predict_proba, ties and last bits apart.
@@ -30,10 +33,60 @@ GREATEST_WINS = frozenset({
 NEAR_TIE = 1e-9
 
 
+def input_names(model: Any) -> tuple[str, ...]:
+    """The columns that the model reads, in the order it learned them.
+
+    Raises: ConfigError if it was fitted without column names.
+    """
+    return inputs_of(model)
+
+
+def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Saved:
+    """Write the estimator with skops, which runs no code when it is read; as a pickle if it has own classes.
+
+    Raises: ConfigError: the model gives no probabilities, knows one class, or has several outputs.
+    """
+    classes = classes_of(model)
+    content, types = _skops(model)
+    name = "cloudpickle" if content is None else "skops"
+    file = "model.pkl" if content is None else "model.skops"
+    (folder / file).write_bytes(cloudpickle.dumps(model) if content is None else content)
+    conf = {
+        "pickled_model": file, "sklearn_version": version_of("sklearn"), "serialization_format": name,
+        "code": None, "skops_trusted_types": types,
+    }  # fmt: skip
+    return Saved(
+        file=file,
+        serialization=name,
+        classes=classes,
+        tolerance=tolerance_of(model),
+        libraries=(*LIBRARIES, *_foreign(model), name),
+        flavor=("sklearn", conf),
+    )
+
+
+def _skops(model: Any) -> tuple[bytes | None, list[str]]:
+    """The file and the types to trust in it; no file if the model needs a pickle."""
+    import skops.io
+
+    try:
+        content = skops.io.dumps(model)
+        return content, trusted_types(skops.io.get_untrusted_types(data=content), type(model).__name__)
+    except Exception:  # noqa: BLE001 - skops raises whatever an unknown object makes it raise
+        return None, []
+
+
+def _foreign(model: Any) -> tuple[str, ...]:
+    """Other libraries that parts of the model come from, such as lightgbm."""
+    names = {type(part).__module__.partition(".")[0] for part in _parts(model)}
+    return tuple(sorted(names & {"lightgbm", "xgboost", "catboost", "imblearn"}))
+
+
 def load(folder: Path, spec: ModelSpec) -> Predict:
     """The function from a batch of feature columns to outputs, on one thread."""
     model = read_model(folder / spec.file, spec.serialization)
     one_thread(model)
+    check_names(spec, inputs_of(model))
     return partial(_predict, model=_Parts.of(model), classes=spec.classes, threads=ThreadpoolController())
 
 
@@ -95,7 +148,7 @@ def _predict(batch: pa.RecordBatch, *, model: _Parts, classes: tuple[str, ...], 
 def _regressed(model: Any, inputs: pd.DataFrame) -> Outputs:
     score = np.asarray(model.predict(inputs), dtype=np.float64)
     score = score[:, 0] if score.ndim == 2 and score.shape[1] == 1 else score
-    return Outputs(score=score, label=np.full(len(score), None, dtype=object))
+    return unlabelled(score)
 
 
 def _classified(model: Any, inputs: pd.DataFrame, classes: tuple[str, ...]) -> Outputs:
@@ -124,6 +177,15 @@ def _greatest_wins(model: Any) -> bool:
 
 def one_thread(model: Any) -> None:
     """Set `n_jobs` to 1 on the estimator and all that it holds: a forest on two threads sums in any order."""
+    for part in _parts(model):
+        if "n_jobs" in vars(part):
+            part.n_jobs = 1
+        if type(part).__module__.startswith("xgboost.") and hasattr(part, "get_booster"):
+            part.get_booster().set_param({"nthread": 1})
+
+
+def _parts(model: Any) -> Iterator[Any]:
+    """The estimator and all estimators that it holds."""
     seen: set[int] = set()
     waiting = [model]
     while waiting:
@@ -136,16 +198,10 @@ def one_thread(model: Any) -> None:
         elif isinstance(part, dict):
             waiting.extend(part.values())
         elif _is_estimator(part):
-            if "n_jobs" in vars(part):
-                part.n_jobs = 1
+            yield part
             waiting.extend(vars(part).values())
 
 
 def _is_estimator(part: Any) -> bool:
     is_part_of_one = type(part).__module__.startswith("sklearn.") and hasattr(part, "__dict__")
     return not isinstance(part, type) and (hasattr(part, "get_params") or is_part_of_one)
-
-
-def libraries() -> tuple[tuple[str, str], ...]:
-    """Name and version of what the scores may depend on, as installed here."""
-    return tuple((name, importlib.metadata.version(name)) for name in LIBRARIES)

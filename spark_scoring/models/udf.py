@@ -48,7 +48,7 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     """The frame, batch or streaming, with `scores`: one entry per model, in the order given.
 
     Rows for which `where` is not true are not scored: their entries are null. An entry without a score has a
-    `reason`, `MODEL` or `NOT_FINITE`, and `detail` names the exception's class. No job is run.
+    `reason`, `FEATURE`, `MODEL` or `NOT_FINITE`, and `detail` names the exception's class. No job is run.
 
     Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
     """

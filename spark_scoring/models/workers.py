@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_scoring.errors import SparkScoringError
 from spark_scoring.models.blocks import Scored, score_blocks
 from spark_scoring.models.cache import CACHE
 from spark_scoring.models.contract import ModelSpec
@@ -15,6 +16,7 @@ from spark_scoring.models.contract import ModelSpec
 if TYPE_CHECKING:
     from pyspark import Broadcast
 
+NOT_LOADED = "not loaded: "
 TEXTS = ("role", "model", "model_version", "label", "reason", "detail")
 SCORES_TYPE = (
     "array<struct<role: string, model: string, model_version: string, score: double, "
@@ -59,7 +61,9 @@ def _score(columns: dict[str, pa.Array], rows: int, model: Shipped) -> Scored:
         predict = CACHE.get(model.digest, spec=model.spec, archive=lambda: model.archive.value)
     except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not take the others with it
         failed = Scored.empty(rows)
-        failed.fail(slice(None), reason="MODEL", detail=f"not loaded: {type(error).__name__}")
+        # our own messages hold no value of a row
+        said = str(error) if isinstance(error, SparkScoringError) else type(error).__name__
+        failed.fail(slice(None), reason="MODEL", detail=f"{NOT_LOADED}{said}")
         return failed
     batch = pa.RecordBatch.from_arrays(arrays, names=[feature.name for feature in features])
     return score_blocks(batch, predict=predict)

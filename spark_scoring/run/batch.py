@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import pyspark.sql.functions as F
 from pyspark.errors import PySparkException
@@ -12,6 +14,8 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
 from spark_scoring.run import output, runs
+from spark_scoring.run.prepared import Prepared
+from spark_scoring.run.reach import EPOCH, MICROSECOND, Reach
 from spark_scoring.run.runs import Run, Span
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
@@ -19,6 +23,8 @@ from spark_scoring.spec.plan import Counts, Interval, Plan, iso
 log = logging.getLogger(__name__)
 UNDATED = "event_date is null and event_time is null"
 TRIES = 5
+
+T = TypeVar("T")
 
 Progress = Callable[[Plan], None]
 
@@ -63,12 +69,15 @@ def score(
         if resume
         else runs.begin(spark, job, job.batch, span=span, clock=clock)
     )
-    runner = _Runner(spark=spark, job=job, run=begun, target=job.output.batch, allow_empty=allow_empty)
-    run = begun
-    for plan in _to_do(job, begun):
-        run = runs.record(spark, job, run, runner.commit(plan))
-        progress(run.done[-1])
-    undated = runner.commit_undated()
+    with closing(Prepared(spark=spark)) as prepared:
+        runner = _Runner(
+            spark=spark, job=job, run=begun, target=job.output.batch, allow_empty=allow_empty, prepared=prepared
+        )
+        run = begun
+        for plan in _to_do(job, begun):
+            run = runs.record(spark, job, run, runner.commit(plan))
+            progress(run.done[-1])
+        undated = runner.commit_undated()
     runs.finish(spark, job, run)
     return Result(run_id=run.run_id, plans=(*run.done, *([undated] if undated else [])))
 
@@ -77,9 +86,21 @@ def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
     """The span in pieces that begin at whole multiples of `cut` since 1970, UTC."""
     start = span.start
     while start < span.end:
-        until = min(span.end, output.EPOCH + ((start - output.EPOCH) // span.cut + 1) * span.cut)
+        until = min(span.end, EPOCH + ((start - EPOCH) // span.cut + 1) * span.cut)
         yield start, until
         start = until
+
+
+def insisting(commit_id: str, attempt: Callable[[], T]) -> T:
+    """What the attempt returns, made again while another writer of the same table is faster."""
+    for _ in range(TRIES - 1):
+        try:
+            return attempt()
+        except PySparkException as error:
+            if not delta.lost_race(error):
+                raise
+            log.warning("%s: another writer was faster, trying again", commit_id)
+    return attempt()
 
 
 def _to_do(job: Job, run: Run) -> Iterator[Plan]:
@@ -97,6 +118,7 @@ class _Runner:
     run: Run
     target: str
     allow_empty: bool
+    prepared: Prepared
 
     def commit(self, plan: Plan) -> Plan:
         assert isinstance(plan.input, Interval) and plan.input.bounds is not None
@@ -106,7 +128,7 @@ class _Runner:
         predicate = _between(start, end)
         if not self.allow_empty and rows.isEmpty() and self._holds(predicate):
             raise errors.would_empty(plan.commit_id, target=self.target)
-        return self._write(plan, rows, predicate=predicate, within=(start, end))
+        return self._write(plan, rows, predicate=predicate, reach=Reach(times=(start, end)))
 
     def commit_undated(self) -> Plan | None:
         """The commit of the rows that have no usable event time; none where there are none and were none."""
@@ -116,7 +138,7 @@ class _Runner:
         if rows.isEmpty() and not self._holds(UNDATED):
             return None
         plan = self.run.plan(f"{self.job.name}/undated", None)
-        return self._write(plan, rows, predicate=UNDATED, within=(low, low + output.MICROSECOND))
+        return self._write(plan, rows, predicate=UNDATED, reach=Reach(times=(low, low + MICROSECOND)))
 
     def _time(self) -> Column:
         return F.col(f"`{self.run.tables.wide.rows.time}`")
@@ -130,19 +152,12 @@ class _Runner:
             return False
         return not self.spark.read.format("delta").load(self.target).where(predicate).isEmpty()
 
-    def _write(self, plan: Plan, rows: DataFrame, *, predicate: str, within: tuple[datetime, datetime]) -> Plan:
-        for attempt in range(1, TRIES + 1):
-            try:
-                return self._attempt(plan, rows, predicate=predicate, within=within)
-            except PySparkException as error:
-                if attempt == TRIES or not delta.lost_race(error):
-                    raise
-                log.warning("%s: another writer was faster, trying again", plan.commit_id)
-        raise AssertionError("the last attempt returns or raises")
+    def _write(self, plan: Plan, rows: DataFrame, *, predicate: str, reach: Reach) -> Plan:
+        return insisting(plan.commit_id, lambda: self._attempt(plan, rows, predicate=predicate, reach=reach))
 
-    def _attempt(self, plan: Plan, rows: DataFrame, *, predicate: str, within: tuple[datetime, datetime]) -> Plan:
-        tables = self.run.tables.frames(self.spark)
-        frame = output.scored(rows, tables, job=self.job, models=self.run.models, plan=plan, within=within)
+    def _attempt(self, plan: Plan, rows: DataFrame, *, predicate: str, reach: Reach) -> Plan:
+        tables = self.prepared.at(self.run.tables)
+        frame = output.scored(rows, tables, job=self.job, models=self.run.models, plan=plan, reach=reach)
         seen = Observation()
         good = F.count_if(F.col("outcome") == "scored")
         frame = frame.observe(seen, F.count(F.lit(1)).alias("rows"), good.alias("scored"))

@@ -7,37 +7,74 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.io import sources
+from spark_scoring.io.delta import Size
 from spark_scoring.io.sources import schema_of
+from spark_scoring.models.package import described
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import inputs, output
+from spark_scoring.run.actuals import pin_actuals, with_actuals
+from spark_scoring.run.inputs import Tables
+from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.target import check_target
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan
 from spark_scoring.spec.read import duration_text
-from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step
+from spark_scoring.spec.wide import WideTable
+from spark_scoring.wide import StepStrategy, strategies, transform
+from spark_scoring.wide.prune import columns_read
+from spark_scoring.wide.strategy import BROADCAST
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+WHOLE = "all of it, once a version"
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """One step of the wide table: what it does, over which version of which table, and what it adds."""
+    """One step of the wide table: how its table, at which version, comes to the rows, and what is read of it.
+
+    `unused`: what it adds although no model or rule needs it. `read`: False for a step that is left out.
+    """
 
     step: str
     table: str
+    strategy: str | None
+    why: str
     version: int | None
+    size: Size | None
+    reads: tuple[str, ...]
+    reach: str | None
     adds: tuple[str, ...]
-    read_by: str
+    unused: tuple[str, ...]
+    read: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActualReport:
+    """An actual: the column of its table, at which version, that `widen --with` joins."""
+
+    name: str
+    place: str
+    version: int | None
+    size: Size
+    on: tuple[tuple[str, str], ...]
+    column: str
+    time: str | None
+    matures_after: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobReport:
-    """What `check` found: the models by role, the steps, and the output's columns."""
+    """What `check` found: the models by role, the steps, the actuals, and the output's columns.
+
+    `unused`: columns that no model or rule needs. `left_out`: the steps that are not computed because of it.
+    """
 
     models: tuple[tuple[str, str], ...]
     steps: tuple[StepReport, ...]
+    actuals: tuple[ActualReport, ...]
     columns: tuple[str, ...]
     unused: tuple[str, ...]
+    left_out: tuple[str, ...]
 
 
 def analyse(
@@ -49,9 +86,7 @@ def analyse(
     """
     wide = inputs.one_wide(models)
     tables = inputs.pin_tables(spark, job, wide)
-    frame = spark.createDataFrame([], schema_of(wide.rows.columns))
-    if rows is not None:
-        frame = sources.read(spark, sources.pin(spark, rows, name="rows.batch"), columns=wide.rows.columns)
+    frame = _rows(spark, rows, wide)
     plan = Plan(
         commit_id=f"{job.name}/check",
         clock=NEVER,
@@ -59,7 +94,7 @@ def analyse(
         tables=tables.versions,
         models=inputs.model_pins(models),
     )
-    found = output.scored(output.from_table(frame), tables.frames(spark), job=job, models=models, plan=plan)
+    found = output.scored(output.from_table(frame), AtVersions.once(spark, tables), job=job, models=models, plan=plan)
     check_target(spark, target, found)
     return found
 
@@ -73,39 +108,73 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     sides: list[tuple[str | None, Source | None]] = [(job.output.batch, job.batch)] if job.batch else []
     sides += [(job.output.stream, None)] if job.stream else []
     analysed = [analyse(spark, job, models, target=str(target), rows=rows) for target, rows in sides]
-    wide = inputs.one_wide(models)
-    versions = inputs.pin_tables(spark, job, wide).versions
-    needed = {name.lower() for name in output.feature_names(models)}
-    steps = tuple(_report(step, versions, needed) for step in wide.steps)
-    read = needed | {name.lower() for rule in wide.rules for name in rule.condition.columns}
+    tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
+    needed = frozenset(output.feature_names(models))
+    steps = _steps(spark, job, tables, needed=needed)
     return JobReport(
-        models=tuple((m.role, f"{m.package.name} {m.package.version}, {m.package.spec.runtime}") for m in models),
+        models=tuple((m.role, described(m.package)) for m in models),
         steps=steps,
+        actuals=_actuals(spark, job, tables),
         columns=tuple(analysed[0].columns),
-        unused=tuple(name for name in wide.columns_added() if name.lower() not in read),
+        unused=tuple(name for step in steps for name in step.unused),
+        left_out=tuple(step.step for step in steps if not step.read),
     )
 
 
-def _report(step: Step, versions: dict[str, int | None], needed: set[str]) -> StepReport:
-    adds = tuple(name for name, _ in step.take)
-    table = "" if isinstance(step, Columns) else step.table
-    return StepReport(
-        step=describe(step),
-        table=table,
-        version=versions.get(table),
-        adds=adds,
-        read_by=f"{sum(name.lower() in needed for name in adds)} of {len(adds)} are features",
+def _rows(spark: SparkSession, rows: Source | None, wide: WideTable) -> DataFrame:
+    if rows is None:
+        return spark.createDataFrame([], schema_of(wide.rows.columns))
+    return sources.read(spark, sources.pin(spark, rows, name="rows.batch"), columns=wide.rows.columns)
+
+
+def _steps(spark: SparkSession, job: Job, tables: Tables, *, needed: frozenset[str]) -> tuple[StepReport, ...]:
+    frames, wanted = tables.frames(spark), columns_read(tables.wide, needed=needed)
+    sizes = {name: sources.size_of(spark, pinned, frames[name]) for name, pinned in tables.pins.items()}
+    return tuple(
+        StepReport(
+            step=found.step,
+            table=found.table or "",
+            strategy=found.strategy,
+            why=found.why,
+            version=tables.versions[found.table] if found.table else None,
+            size=sizes[found.table] if found.table else None,
+            reads=found.reads,
+            reach=_reach(job, found, tables),
+            adds=found.adds,
+            unused=tuple(name for name in found.adds if name.lower() not in wanted),
+            read=found.read,
+        )
+        for found in strategies(tables.wide, frames, needed=needed)
     )
 
 
-def describe(step: Step) -> str:
-    """One line on how a step is joined."""
-    if isinstance(step, Columns):
-        return "columns: SQL, row by row"
-    keys = ", ".join(own for own, _ in step.on)
-    if isinstance(step, Lookup):
-        return f"lookup on {keys}: left join to one row per key"
-    if isinstance(step, AsOf):
-        bound = f", at most {duration_text(step.max_age)} old" if step.max_age else ""
-        return f"as_of on {keys}{bound}: left join to intervals of validity"
-    return f"window on {keys}, last {duration_text(step.last)}: left join to sorted buckets"
+def _reach(job: Job, step: StepStrategy, tables: Tables) -> str | None:
+    """How far back the runners read: an index that they keep is made of the whole table."""
+    if step.table is None or step.strategy != BROADCAST or tables.versions[step.table] is None:
+        return step.reach
+    place = job.table(step.table)
+    if place is None or place.feed is None or job.stream is None:
+        return WHOLE
+    return f"{step.reach}; in batch {WHOLE}" if job.batch else step.reach
+
+
+def _actuals(spark: SparkSession, job: Job, tables: Tables) -> tuple[ActualReport, ...]:
+    if not job.actuals:
+        return ()
+    pinned, wide = pin_actuals(spark, job.actuals, job=job.path), tables.wide
+    widened = transform(wide, _rows(spark, job.batch, wide), tables.frames(spark))
+    # planned, never run: contracts, columns and types are checked on the way
+    with_actuals(spark, widened, pinned=pinned, rows=wide.rows, within=wide.rows.time_range)
+    return tuple(
+        ActualReport(
+            name=one.actual.name,
+            place=one.pinned.path or f"{one.actual.source.format} {one.actual.source.location}",
+            version=one.pinned.version,
+            size=sources.size_of(spark, one.pinned, sources.read(spark, one.pinned, columns=one.actual.columns)),
+            on=one.actual.on,
+            column=one.actual.column,
+            time=one.actual.time,
+            matures_after=duration_text(one.actual.matures_after),
+        )
+        for one in pinned
+    )

@@ -90,7 +90,7 @@ def _uri_of(job: Job, pinned: ModelPin) -> str:
 
 def load_model(spark: SparkSession, job: Job, ref: ModelRef) -> ScoredModel:
     """One model of the job, admitted: its golden sample gives the recorded scores in the workers."""
-    package = resolve(ref.uri, registry=job.registry, cache_dir=_cache(job))
+    package = resolve(ref.uri, registry=job.registry, cache_dir=_cache(job), trust=job.trust)
     check_golden(spark, package)
     return ScoredModel(role=ref.role, package=package)
 

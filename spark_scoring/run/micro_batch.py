@@ -15,6 +15,8 @@ from spark_scoring.io.sources import schema_of
 from spark_scoring.run import feeds, inputs, ledger, output
 from spark_scoring.run.feeds import Feed
 from spark_scoring.run.generation import checkpoint_of
+from spark_scoring.run.prepared import Prepared
+from spark_scoring.run.reach import reach_of
 from spark_scoring.run.serving import Serving
 from spark_scoring.spec.job import Job, Topic
 from spark_scoring.spec.plan import Counts, Offsets, Plan, Ranges
@@ -31,6 +33,7 @@ class Context:
     generation: str
     feeds: tuple[Feed, ...]
     now: Callable[[], datetime]
+    prepared: Prepared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +142,9 @@ def _feed_lag(context: Context, topics: Mapping[str, kafka.TopicState], ranges: 
 def _write(records: DataFrame, plan: Plan, *, context: Context, serving: Serving, tables: inputs.Tables) -> Plan:
     assert isinstance(plan.input, Offsets) and context.job.output.stream is not None
     rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids).persist()
-    within = output.reach_of(rows, tables.wide)
+    reach = reach_of(rows, tables.wide)
     frame = output.scored(
-        rows, tables.frames(context.spark), job=context.job, models=serving.models, plan=plan, within=within
+        rows, context.prepared.at(tables), job=context.job, models=serving.models, plan=plan, reach=reach
     ).persist()
     try:
         plan = replace(plan, counts=_counts(frame))

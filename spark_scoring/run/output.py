@@ -1,20 +1,19 @@
 """The output rows: one for each row in, scored or rejected, in the columns that batch and stream share."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
 
 from spark_scoring.models.udf import ScoredModel, score_rows
+from spark_scoring.run.prepared import AtVersions
+from spark_scoring.run.reach import Reach
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.wide import WideTable
 from spark_scoring.wide import transform
 
 PARTITIONS = ("event_date",)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 SOURCE = "struct<topic: string, topic_id: string, partition: int, offset: bigint, timestamp: timestamp>"
 
 
@@ -26,34 +25,26 @@ def from_table(rows: DataFrame) -> DataFrame:
 
 def scored(
     rows: DataFrame,
-    tables: Mapping[str, DataFrame],
+    tables: AtVersions,
     *,
     job: Job,
     models: Sequence[ScoredModel],
     plan: Plan,
-    within: tuple[datetime, datetime] | None = None,
+    reach: Reach | None = None,
 ) -> DataFrame:
     """Rows -> output rows: keys, outcome, score, what was kept, and the commit they belong to.
 
-    `rows` carries its declared columns, `__source` and `__raw` (both null for rows that come from a table). `within`:
-    the event times of all rows that have a usable one, if known, half open.
+    `rows` carries its declared columns, `__source` and `__raw` (both null for rows that come from a table). `reach`:
+    what they can reach of the tables, if known.
     """
     wide = models[0].package.wide
-    frame = score_rows(transform(wide, rows, tables, within=within), models, where=F.col("rejected").isNull())
+    needed = frozenset(feature_names(models))
+    within, keys = (reach.times, reach.keys) if reach else (None, None)
+    widened = transform(wide, rows, tables.frames, needed=needed, within=within, keys=keys, keeper=tables)
+    frame = score_rows(widened, models, where=F.col("rejected").isNull())
     frame = frame.withColumn("__served", _served(job, models, wide))
     frame = frame.withColumn("__rejected", F.coalesce("rejected", _failed()))
     return frame.select(*_identity(wide), *_outcome(), *_kept(job, models, wide), *_origin(plan))
-
-
-def reach_of(rows: DataFrame, wide: WideTable) -> tuple[datetime, datetime]:
-    """The event times of these rows, half open; runs a job. Without any, the first instant of `time_range`."""
-    low, high = wide.rows.time_range
-    time = F.col(f"`{wide.rows.time}`")
-    usable = rows.where((time >= F.lit(low)) & (time < F.lit(high)))
-    first = usable.agg(F.unix_micros(F.min(time)).alias("low"), F.unix_micros(F.max(time)).alias("high")).first()
-    if first is None or first["low"] is None:
-        return low, low + MICROSECOND
-    return EPOCH + first["low"] * MICROSECOND, EPOCH + (first["high"] + 1) * MICROSECOND
 
 
 def _served(job: Job, models: Sequence[ScoredModel], wide: WideTable) -> Column:

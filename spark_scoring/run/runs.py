@@ -1,20 +1,17 @@
 """Batch runs on record: the one plan of a run and what it has done, in `state/runs/<run id>.json`."""
 
-import json
-import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import files, sources
+from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.models.udf import ScoredModel
-from spark_scoring.run import check, inputs
+from spark_scoring.run import check, inputs, records
 from spark_scoring.run.inputs import Tables
+from spark_scoring.run.records import Record
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan, iso
 
@@ -59,8 +56,7 @@ def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: dat
         tables=tables.versions,
         models=inputs.model_pins(models),
     )
-    run_id = f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    run = Run(run_id=run_id, span=span, base=base, rows=pinned, tables=tables, models=models)
+    run = Run(run_id=records.new_id(clock), span=span, base=base, rows=pinned, tables=tables, models=models)
     _write(spark, job, run, finished=False)
     return run
 
@@ -70,12 +66,11 @@ def resume(spark: SparkSession, job: Job, rows: Source, *, span: Span) -> Run:
 
     Raises: RunError: there is no such run, or what it pinned is gone.
     """
-    folder = f"{job.state}/runs"
-    for name in reversed([n for n in files.list_names(spark, folder) if n.endswith(".json")]):
-        saved = json.loads(files.read_text(spark, f"{folder}/{name}") or "{}")
-        if saved["interval"] == [iso(span.start), iso(span.end)] and not saved["finished"]:
-            return _continued(spark, job, rows, saved=saved, run_id=name.removesuffix(".json"))
-    raise errors.nothing_to_resume(job.path, interval=f"{iso(span.start)}..{iso(span.end)}")
+    like = {"interval": [iso(span.start), iso(span.end)]}
+    found = records.newest_unfinished(spark, _folder(job), like=like)
+    if found is None:
+        raise errors.nothing_to_resume(job.path, interval=f"{iso(span.start)}..{iso(span.end)}")
+    return _continued(spark, job, rows, found)
 
 
 def record(spark: SparkSession, job: Job, run: Run, plan: Plan) -> Run:
@@ -90,14 +85,19 @@ def finish(spark: SparkSession, job: Job, run: Run) -> None:
     _write(spark, job, run, finished=True)
 
 
-def _continued(spark: SparkSession, job: Job, rows: Source, *, saved: Mapping[str, Any], run_id: str) -> Run:
+def _folder(job: Job) -> str:
+    return f"{job.state}/runs"
+
+
+def _continued(spark: SparkSession, job: Job, rows: Source, found: Record) -> Run:
+    saved = found.saved
     base = Plan.unpack(saved["plan"])
     assert isinstance(base.input, Interval) and base.input.bounds is not None
     models = inputs.load_pinned(spark, job, base.models)
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     start, end = base.input.bounds
     return Run(
-        run_id=run_id,
+        run_id=found.run_id,
         span=Span(start=start, end=end, cut=timedelta(seconds=saved["cut_s"])),
         base=base,
         rows=sources.at(sources.pin(spark, rows, name="rows.batch"), base.input.version),
@@ -115,4 +115,4 @@ def _write(spark: SparkSession, job: Job, run: Run, *, finished: bool) -> None:
         "plan": run.base.pack(),
         "done": [plan.pack() for plan in run.done],
     }
-    files.write_text(spark, f"{job.state}/runs/{run.run_id}.json", json.dumps(saved, indent=1))
+    records.write(spark, _folder(job), Record(run_id=run.run_id, saved=saved))

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,9 @@ from spark_scoring import errors
 from spark_scoring.io import checkpoint, kafka
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
 from spark_scoring.run.micro_batch import Context, Ledger
+from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.serving import Serving
+from spark_scoring.run.upkeep import Upkeep
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Plan
 
@@ -71,13 +74,24 @@ def stream(
         spark, job.kafka, topics, starting=start.offsets, most=job.kafka.max_rows_per_batch or MOST_ROWS
     )
     known = Ledger(newest=committed[-1].plan if committed else None, ends=ledger.ends(c.plan for c in committed))
+    prepared = Prepared.of_stream(spark, job)
     runner = _Runner(
-        spark=spark, job=job, feeds=fed, now=now, stop=stop, progress=progress, known=known, serving=models
+        spark=spark,
+        job=job,
+        feeds=fed,
+        now=now,
+        stop=stop,
+        progress=progress,
+        known=known,
+        serving=models,
+        prepared=prepared,
+        upkeep=Upkeep(spark=spark, feeds=fed),
     )
-    while not _completed(runner, records, once=once):
-        log.warning("%s: Kafka does not answer, nothing is lost", job.name)
-        if not wait_for_broker(spark, job, topics, patience_s=OUTAGE.total_seconds(), stop=stop):
-            return
+    with closing(prepared):
+        while not _completed(runner, records, once=once):
+            log.warning("%s: Kafka does not answer, nothing is lost", job.name)
+            if not wait_for_broker(spark, job, topics, patience_s=OUTAGE.total_seconds(), stop=stop):
+                return
 
 
 def wait_for_broker(
@@ -120,6 +134,8 @@ class _Runner:
     progress: Progress
     known: Ledger
     serving: Serving
+    prepared: Prepared
+    upkeep: Upkeep
     generation: str = ""
     brief: int = 0
     failure: Exception | None = None
@@ -135,12 +151,20 @@ class _Runner:
             raise
 
     def _commit(self, records: DataFrame, batch_id: int) -> None:
-        context = Context(spark=self.spark, job=self.job, generation=self._generation(), feeds=self.feeds, now=self.now)
+        context = Context(
+            spark=self.spark,
+            job=self.job,
+            generation=self._generation(),
+            feeds=self.feeds,
+            now=self.now,
+            prepared=self.prepared,
+        )
         self.serving = serving.renewed(self.spark, self.job, self.serving)
         before = self.known.newest
         self.known = micro_batch.commit(records, batch_id, context=context, known=self.known, serving=self.serving)
         if self.known.newest is not None and self.known.newest is not before:
             self.progress(self.known.newest)
+            self.upkeep.after(self.known.newest)
 
     def _generation(self) -> str:
         if not self.generation:

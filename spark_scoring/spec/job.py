@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from spark_scoring.errors import bad_value, contradiction, missing_key, name_taken, reserved_name
+from spark_scoring.errors import bad_value, contradiction, missing_key, name_taken, reserved_name, unknown_name
+from spark_scoring.spec.actuals import Actual, read_actuals
 from spark_scoring.spec.nouns import AsOf
 from spark_scoring.spec.read import Reader, expand, read_yaml
 from spark_scoring.spec.sources import (
@@ -25,7 +26,7 @@ from spark_scoring.spec.types import check_identifier
 from spark_scoring.spec.wide import WideTable
 
 __all__ = [
-    "Job", "Kafka", "ModelRef", "Output", "Source", "StopWhen", "TableSource", "Topic", "Trigger",
+    "Actual", "Job", "Kafka", "ModelRef", "Output", "Source", "StopWhen", "TableSource", "Topic", "Trigger",
     "check_job_against_wide",
 ]  # fmt: skip
 
@@ -75,12 +76,14 @@ class Job:
     stream: Topic | None = None
     kafka: Kafka | None = None
     tables: tuple[TableSource, ...] = ()
+    actuals: tuple[Actual, ...] = ()
     models: tuple[ModelRef, ...]
     output: Output
     trigger: Trigger = Trigger(every=None)
     stop_when: StopWhen | None = None
     state: str
     registry: str = field(repr=False)  # its URI may hold a password
+    trust: tuple[str, ...] = ()
     path: str = field(default="job.yaml", compare=False)
 
     @staticmethod
@@ -105,12 +108,25 @@ class Job:
         """Where a table lives, None if the job does not say."""
         return next((table for table in self.tables if table.name.lower() == name.lower()), None)
 
+    def actual(self, name: str, *, where: str) -> Actual:
+        """The actual of this name.
+
+        Raises: ConfigError with the nearest name.
+        """
+        for actual in self.actuals:
+            if actual.name.lower() == name.lower():
+                return actual
+        raise unknown_name(where, kind=f"actual of {self.path}", given=name, known=[one.name for one in self.actuals])
+
     def model(self, role: str) -> ModelRef | None:
         """The first model in a role."""
         return next((model for model in self.models if model.role == role), None)
 
 
-TOP = ("name", "rows", "kafka", "tables", "models", "output", "trigger", "stop_when", "state", "registry")
+TOP = (
+    "name", "rows", "kafka", "tables", "actuals", "models", "output", "trigger", "stop_when", "state", "registry",
+    "trust",
+)  # fmt: skip
 
 
 def _read_job(reader: Reader) -> Job:
@@ -127,12 +143,14 @@ def _read_job(reader: Reader) -> Job:
         stream=rows.maybe("stream", read_topic, None),
         kafka=reader.maybe("kafka", read_kafka, None),
         tables=reader.maybe("tables", _read_tables, ()),
+        actuals=reader.maybe("actuals", read_actuals, ()),
         models=_read_models(reader.need("models", "which models run, at least 'champion'")),
         output=_read_output(reader.need("output", "where scores go: batch, stream or both")),
         trigger=reader.maybe("trigger", _read_trigger, Trigger(every=None)),
         stop_when=reader.maybe("stop_when", _read_stop_when, None),
         state=reader.need("state", "a folder for the checkpoint and run plans").text("a path"),
         registry=reader.need("registry", "the MLflow registry, as in sqlite:///mlflow.db").text("a URI"),
+        trust=reader.maybe("trust", _read_trust, ()),
         path=reader.source,
     )
     _check_parts(job, reader=reader, rows=rows)
@@ -212,6 +230,11 @@ def _read_models(reader: Reader) -> tuple[ModelRef, ...]:
         (),
     )
     return (champion, *((challenger,) if challenger else ()), *shadows)
+
+
+def _read_trust(reader: Reader) -> tuple[str, ...]:
+    expected = "a list of model URIs or digests (12 digits or more) whose code may run"
+    return tuple(item.text(expected) for item in reader.list(expected))
 
 
 def _read_output(reader: Reader) -> Output:

@@ -230,7 +230,7 @@ class Reader:
     def one_of(self, *allowed: str) -> str:
         text = self.text(f"one of {', '.join(allowed)}")
         if text not in allowed:
-            raise bad_value(self.where, given=text, allowed=", ".join(allowed))
+            raise bad_value(self.where, given=text, allowed=", ".join(allowed), known=allowed)
         return text
 
     def duration(self) -> timedelta:

@@ -129,6 +129,10 @@ def read_as_of(place: Place) -> Read:
     place.reader.keys("as_of", "on", "take", "max_age", "strict", "strategy")
     _timed(place, kind="as_of")
     on, take = read_on(place), read_take(place)
+    for _, column in take:
+        if "map<" in place.table_scope.find(column, where=place.reader.where).type:
+            # of rows of one time the greatest is taken
+            raise bad_value(place.reader.where, given=column, allowed="a column that has an order: maps have none")
     max_age = place.reader.maybe("max_age", Reader.duration, None)
     strict = place.reader.maybe("strict", Reader.bool, False)
     step = AsOf(table=place.table.name, on=on, take=take, max_age=max_age, strict=strict, strategy=read_strategy(place))

@@ -17,6 +17,8 @@ from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import inputs, ledger, output
 from spark_scoring.run.ledger import Commit
+from spark_scoring.run.prepared import AtVersions
+from spark_scoring.run.reach import reach_of
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.wide import WideTable
@@ -99,8 +101,8 @@ def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     then = _written(spark, job, [c.plan.commit_id for c in commits]).where("outcome = 'scored'")
     again = _again(then, job, tables.wide)
-    within = output.reach_of(again, tables.wide)
-    now = output.scored(again, tables.frames(spark), job=job, models=models, plan=newest, within=within)
+    reach = reach_of(again, tables.wide)
+    now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=newest, reach=reach)
     features = [feature.name for feature in models[0].package.features]
     differs = {name: ~F.col(f"then.features.`{name}`").eqNullSafe(F.col(f"now.features.`{name}`")) for name in features}
     any_differs = F.lit(False)
@@ -140,8 +142,8 @@ def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataF
     tables = inputs.at_versions(inputs.pin_tables(spark, job, inputs.one_wide(models)), plan.tables)
     then = _written(spark, job, ids)
     again = _again(then, job, tables.wide)
-    within = output.reach_of(again, tables.wide)
-    now = output.scored(again, tables.frames(spark), job=job, models=models, plan=plan, within=within)
+    reach = reach_of(again, tables.wide)
+    now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=plan, reach=reach)
     names = [name for name in COMPARED if name in then.columns and name in now.columns]
     differs = {name: ~_bits(f"then.{name}").eqNullSafe(_bits(f"now.{name}")) for name in names}
     missing = F.col("then.source").isNull() | F.col("now.source").isNull()

@@ -1,10 +1,11 @@
 """What the steps share: columns by name, instants in microseconds, a left join with at most one match."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from operator import and_
+from operator import and_, or_
+from typing import Any, Protocol
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,20 +15,52 @@ from spark_scoring.wide.strategy import BROADCAST, Strategy
 
 HELPER = "__wide_"
 REJECTED = "rejected"
+FEW = 32
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_US = 2**62
 
 
+Keys = Mapping[str, tuple[Any, ...]]
+"""Of columns of the rows, by their names in lower case, every value that there is but null."""
+
+
+class Keeper(Protocol):
+    """Whoever keeps the indexes of tables from one transform to the next."""
+
+    def keeps(self, table: str) -> bool:
+        """Whether an index of the table can be used again: it is then made of the whole table."""
+        ...
+
+    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> DataFrame:
+        """The index of these tables that was kept, else this one. `what` tells the indexes of the same tables apart."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """A table as a step meets it: its frame, its contract, the rows it is joined to, and how it comes to them."""
+    """A table as a step meets it: its frame, its contract, the rows it is joined to, and how it comes to them.
+
+    `keys`: what is known of the rows' values; table rows with others can be left out.
+    """
 
     frame: DataFrame
     contract: Table
     rows: Rows
     strategy: Strategy
+    keeper: Keeper | None = None
+    keys: Keys = field(default_factory=dict)
+
+
+def kept(tables: Sequence[Given], index: DataFrame, *, what: object) -> DataFrame:
+    """The tables' side of a join, kept if there is a keeper, and told how to come to the rows."""
+    first = tables[0]
+    if first.keeper is not None:
+        contracts = [table.contract for table in tables]
+        made_of = repr((what, contracts))
+        index = first.keeper.index(index, tables=tuple(found.name for found in contracts), what=made_of)
+    return first.strategy.hinted(index)
 
 
 def column(name: str) -> Column:
@@ -110,6 +143,19 @@ def keys_match(on: Sequence[tuple[str, str]]) -> Column:
 def keys_known(on: Sequence[tuple[str, str]]) -> Column:
     """True for the table rows whose whole key is there."""
     return all_of(column(right).isNotNull() for _, right in on)
+
+
+def keys_of_rows(table: Given, *, on: Sequence[tuple[str, str]]) -> list[Column]:
+    """Conditions that leave out table rows which no row has the key of; literals, so that they reach the files."""
+    known = [(column(right), table.keys[left.lower()]) for left, right in on if left.lower() in table.keys]
+    return [_one_of(there, values) for there, values in known]
+
+
+def _one_of(there: Column, values: tuple[Any, ...]) -> Column:
+    if not values:
+        return F.lit(False)
+    # files are skipped by each of a few values, but only by the least and greatest of a list
+    return reduce(or_, [there == value for value in values]) if len(values) <= FEW else there.isin(*values)
 
 
 def with_added(frame: DataFrame, *, before: Sequence[str], added: Sequence[Column], rejected: Column) -> DataFrame:

@@ -39,11 +39,14 @@ class Read:
         """The field of an item that holds what stddev sees of an argument."""
         return f"double_{self.deviating.index(argument)}" if argument in self.deviating else self.argument(argument)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The table columns it reads, in lower case."""
+        return frozenset(name.lower() for found in (*self.conditions, *self.arguments) for name in found.columns)
+
     def columns(self, contract: Table) -> list[str]:
         """The table columns it reads, in the order of the contract."""
-        expressions = (*self.conditions, *self.arguments)
-        read = {name.lower() for expression in expressions for name in expression.columns}
-        return [declared.name for declared in contract.columns if declared.name.lower() in read]
+        return [declared.name for declared in contract.columns if declared.name.lower() in self.names]
 
 
 def read_by(steps: Sequence[Window]) -> Read:

@@ -8,11 +8,14 @@ from spark_scoring.wide.frames import (
     HELPER,
     REJECTED,
     Given,
+    all_of,
     column,
     helper,
+    kept,
     key_columns,
     keys_known,
     keys_match,
+    keys_of_rows,
     reason,
     with_added,
 )
@@ -20,16 +23,18 @@ from spark_scoring.wide.frames import (
 
 def add_lookup(frame: DataFrame, *, step: Lookup, table: Given) -> DataFrame:
     """The frame with the taken columns, null where no row or more than one row of the table has the key."""
-    joined = frame.join(table.strategy.hinted(_one_per_key(table.frame, step=step)), keys_match(step.on), "left")
+    there = kept([table], _one_per_key(table, step=step), what=step)
+    joined = frame.join(there, keys_match(step.on), "left")
     only = helper("count") == 1
     added = [F.when(only, helper(f"take_{i}")).alias(new) for i, (new, _) in enumerate(step.take)]
     return with_added(joined, before=frame.columns, added=added, rejected=_rejected(step))
 
 
-def _one_per_key(table: DataFrame, *, step: Lookup) -> DataFrame:
+def _one_per_key(table: Given, *, step: Lookup) -> DataFrame:
     """Each key with the number of its rows: a key that stands there twice must not double the rows."""
     taken = [F.first(column(source)).alias(f"{HELPER}take_{i}") for i, (_, source) in enumerate(step.take)]
-    keyed = table.where(keys_known(step.on)).groupBy(*key_columns(step.on))
+    there = table.frame.where(all_of([keys_known(step.on), *keys_of_rows(table, on=step.on)]))
+    keyed = there.groupBy(*key_columns(step.on))
     return keyed.agg(F.count(F.lit(1)).alias(f"{HELPER}count"), *taken)
 
 

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from spark_scoring.spec.wide import Aggregate, Window
-from spark_scoring.wide.frames import helper, length_us
+from spark_scoring.wide.frames import length_us
 from spark_scoring.wide.items import Read, read_by
 
 # what an index keeps beside the places of a measure's values, one letter for each thing
@@ -48,20 +48,23 @@ class Plan:
             for measure, needs in self.needs.items()
         )
 
-    def found(self) -> Iterator[tuple[int, str]]:
-        """For each step how far back it reaches, and its aggregates."""
-        for i, step in enumerate(self.steps):
+    def found(self) -> Iterator[str]:
+        """Of each step how far back it reaches, and its aggregates."""
+        for step in self.steps:
             calls = [self._aggregate(aggregate) for _, aggregate in step.take]
-            yield i, ";".join([str(length_us(step.last)), "known" if self.known else "", *calls])
+            yield ";".join([str(length_us(step.last)), "known" if self.known else "", *calls])
 
-    def columns(self) -> Iterator[tuple[str, Column]]:
-        """The columns that the steps add, out of what was found."""
-        for i, step in enumerate(self.steps):
+    def columns(self, index: Column, found: Sequence[Column]) -> list[Column]:
+        """The columns that the steps add, out of what was found for each of them."""
+        return [column.alias(new) for new, column in self._columns(index, found)]
+
+    def _columns(self, index: Column, found: Sequence[Column]) -> Iterator[tuple[str, Column]]:
+        for step, there in zip(self.steps, found, strict=True):
             for j, (new, aggregate) in enumerate(step.take):
-                value = helper(f"found_{i}")[f"a{j}"]
+                value = there[f"a{j}"]
                 if aggregate.function in _GIVES_A_PLACE:
                     place = list(self.needs).index(measure_of(aggregate, read=self.read))
-                    value = F.get(helper("index")[f"m{place}_8"], value)
+                    value = F.get(index[f"m{place}_8"], value)
                 # no index was found where a row has no usable instant, or its key no table row
                 yield new, F.coalesce(value, F.lit(0)) if aggregate.function in _COUNTS else value
 

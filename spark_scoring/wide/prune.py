@@ -1,4 +1,4 @@
-"""Which steps of a definition somebody reads."""
+"""Which steps and columns of a definition somebody reads."""
 
 from spark_scoring.spec.wide import AsOf, Columns, Lookup, Rule, Step, WideTable, Window
 
@@ -19,6 +19,18 @@ def steps_read(wide: WideTable, *, needed: frozenset[str] | None) -> tuple[Step,
             kept.insert(0, step)
             wanted |= _read_by_step(step)
     return tuple(kept)
+
+
+def columns_read(wide: WideTable, *, needed: frozenset[str]) -> frozenset[str]:
+    """The `needed` columns and those that a rule or a step reads on the way to them, in lower case."""
+    wanted = {name.lower() for name in needed}.union(*map(_read_by_rule, wide.rules))
+    for step in reversed(steps_read(wide, needed=needed)):
+        if isinstance(step, Columns):
+            for new, expression in reversed(step.take):
+                wanted |= {name.lower() for name in expression.columns} if new.lower() in wanted else set()
+        else:
+            wanted |= _read_by_step(step)
+    return frozenset(wanted)
 
 
 def _read_by_rule(rule: Rule) -> set[str]:

@@ -4,7 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from spark_scoring.spec.wide import Table
-from spark_scoring.wide.frames import HELPER, Given, all_of, bounds_us, column, keys_known
+from spark_scoring.wide.frames import HELPER, Given, all_of, bounds_us, column, keys_known, keys_of_rows
 
 
 def reachable(table: Given, *, on: tuple[tuple[str, str], ...], back_us: int | None) -> DataFrame:
@@ -14,7 +14,7 @@ def reachable(table: Given, *, on: tuple[tuple[str, str], ...], back_us: int | N
     """
     start, end = bounds_us(table.rows)
     time, known_at = _instants(table.contract)
-    conditions = [keys_known(on), time < _at(end), known_at < _at(end)]
+    conditions = [keys_known(on), *keys_of_rows(table, on=on), time < _at(end), known_at < _at(end)]
     if back_us is not None:
         conditions.append(time >= _at(start - back_us))
     return table.frame.where(all_of(conditions))

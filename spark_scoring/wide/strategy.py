@@ -50,7 +50,7 @@ def _bytes(table: DataFrame) -> int | None:
 def _limit(table: DataFrame) -> int:
     jvm: Any = table.sparkSession._jvm
     text = str(table.sparkSession.conf.get(_THRESHOLD, "10485760"))
-    return int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
+    return -1 if text.startswith("-") else int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
 
 
 def _mib(size: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
@@ -12,14 +12,17 @@ from pyspark.sql import DataFrame
 from spark_scoring.errors import key_of_other_type, step_not_possible
 from spark_scoring.jvm.functions import ready
 from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, WideTable, Window
-from spark_scoring.wide.as_of import add_as_of
+from spark_scoring.wide.as_of import as_of_part
+from spark_scoring.wide.cells import add_by_cell
 from spark_scoring.wide.columns import add_columns, add_rules
-from spark_scoring.wide.frames import Given
+from spark_scoring.wide.frames import Given, Keeper, Keys
+from spark_scoring.wide.items import read_by
+from spark_scoring.wide.joint import Part, add_parts
 from spark_scoring.wide.lookup import add_lookup
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_rows, checked_tables
-from spark_scoring.wide.strategy import strategy_of
-from spark_scoring.wide.window import add_windows
+from spark_scoring.wide.strategy import BROADCAST, strategy_of
+from spark_scoring.wide.window import window_part
 
 
 def transform(
@@ -28,11 +31,15 @@ def transform(
     tables: Mapping[str, DataFrame],
     needed: frozenset[str] | None = None,
     within: tuple[datetime, datetime] | None = None,
+    keys: Keys | None = None,
+    keeper: Keeper | None = None,
 ) -> DataFrame:
     """The rows' own columns, then those the steps add, then `rejected: struct<code, detail>`; no job is run.
 
     With `needed`, as_of, window and columns steps that nothing reads are left out. With `within`, the rows that are
-    not rejected have event times in [start, end): of the time tables only what those can reach is read.
+    not rejected have event times in [start, end), and with `keys` no values but those in some columns: of the tables
+    only what those can reach is read. A `keeper` keeps the indexes of tables that are small enough for a broadcast,
+    whole, for the next call.
 
     Raises: ConfigError, RunError, before any data is read.
     """
@@ -41,10 +48,10 @@ def transform(
     known = checked_tables(tables, contracts=contracts)
     frame = checked_rows(rows, wide=wide)
     ready(frame.sparkSession)
-    reaching = wide if within is None else replace(wide, rows=replace(wide.rows, time_range=within))
-    for group in _groups(steps):
+    given = _Tables(wide=wide, frames=known, within=within, keys=keys or {}, keeper=keeper)
+    for group in _groups(steps, tables=given):
         with _refusals_of(f"{wide.name}: steps[{wide.steps.index(group[0])}]") as where:
-            frame = _added(frame, group=group, wide=reaching, tables=known, where=where)
+            frame = _added(frame, group=group, tables=given, where=where)
     with _refusals_of(f"{wide.name}: rules"):
         return add_rules(frame, rules=wide.rules)
 
@@ -58,31 +65,74 @@ def _refusals_of(where: str) -> Iterator[str]:
         raise step_not_possible(where, problem=str(problem.getMessage())) from problem
 
 
-def _groups(steps: Iterable[Step]) -> Iterator[tuple[Step, ...]]:
-    """The steps in their order; windows that follow each other over one table and one key stand together."""
-    for _, group in groupby(
-        steps, key=lambda step: (step.table, step.on, step.strategy) if isinstance(step, Window) else id(step)
-    ):
+def _groups(steps: Iterable[Step], *, tables: "_Tables") -> Iterator[tuple[Step, ...]]:
+    """The steps in their order; those that follow each other and can share a join stand together."""
+    for _, group in groupby(steps, key=lambda step: _join_of(step, tables=tables)):
         yield tuple(group)
 
 
-def _added(
-    frame: DataFrame, *, group: tuple[Step, ...], wide: WideTable, tables: Mapping[str, DataFrame], where: str
-) -> DataFrame:
+def _join_of(step: Step, *, tables: "_Tables") -> object:
+    """What steps that share a join have in common."""
+    if not isinstance(step, AsOf | Window):
+        return id(step)
+    table = tables.of(step)
+    if table.strategy.name != BROADCAST:
+        return _index_of(step)
+    return tuple(left.lower() for left, _ in step.on), table.keeper is None
+
+
+def _index_of(step: Step) -> object:
+    """What steps that share an index have in common."""
+    if not isinstance(step, Window):
+        return id(step)
+    # what a step reads decides the order of its rows
+    return step.table, step.on, step.strategy, read_by([step]).names
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Tables:
+    """The tables of a definition, and what is known of the rows that will meet them."""
+
+    wide: WideTable
+    frames: Mapping[str, DataFrame]
+    within: tuple[datetime, datetime] | None
+    keys: Keys
+    keeper: Keeper | None
+
+    def of(self, step: Lookup | AsOf | Window) -> Given:
+        contract = self.wide.table(step.table)
+        frame, rows = self.frames[contract.name], self.wide.rows
+        strategy = strategy_of(step, frame)
+        if self.keeper and strategy.name == BROADCAST and self.keeper.keeps(contract.name):
+            return Given(frame=frame, contract=contract, rows=rows, strategy=strategy, keeper=self.keeper)
+        reached = rows if self.within is None else replace(rows, time_range=self.within)
+        return Given(frame=frame, contract=contract, rows=reached, strategy=strategy, keys=self.keys)
+
+
+def _added(frame: DataFrame, *, group: tuple[Step, ...], tables: _Tables, where: str) -> DataFrame:
     step = group[0]
     if isinstance(step, Columns):
         return add_columns(frame, step=step)
-    contract = wide.table(step.table)
-    there = tables[contract.name]
-    table = Given(frame=there, contract=contract, rows=wide.rows, strategy=strategy_of(step, there))
-    _check_keys(frame, on=step.on, table=table.frame, where=where)
-    match step:
-        case Lookup():
-            return add_lookup(frame, step=step, table=table)
-        case AsOf():
-            return add_as_of(frame, step=step, table=table)
-        case Window():
-            return add_windows(frame, steps=[one for one in group if isinstance(one, Window)], table=table)
+    table = tables.of(step)
+    for one in group:
+        if not isinstance(one, Columns):
+            _check_keys(frame, on=one.on, table=tables.of(one).frame, where=where)
+    if isinstance(step, Lookup):
+        return add_lookup(frame, step=step, table=table)
+    if isinstance(step, AsOf) and step.max_age is None and table.strategy.name != BROADCAST:
+        return add_by_cell(frame, step=step, table=table)
+    return add_parts(frame, parts=list(_parts(group, tables=tables)))
+
+
+def _parts(group: tuple[Step, ...], *, tables: _Tables) -> Iterator[Part]:
+    for _, same in groupby(group, key=_index_of):
+        steps = tuple(same)
+        windows = [step for step in steps if isinstance(step, Window)]
+        if windows:
+            yield window_part(windows, table=tables.of(windows[0]))
+        for step in steps:
+            if isinstance(step, AsOf):
+                yield as_of_part(step, table=tables.of(step))
 
 
 def _check_keys(frame: DataFrame, *, on: tuple[tuple[str, str], ...], table: DataFrame, where: str) -> None:

@@ -15,35 +15,32 @@ from pyspark.sql.types import StructType
 from spark_scoring.jvm.functions import call
 from spark_scoring.spec.wide import Window
 from spark_scoring.wide import frames
-from spark_scoring.wide.frames import HELPER, REJECTED, Given, helper
+from spark_scoring.wide.frames import HELPER, Given, helper
 from spark_scoring.wide.items import check_types, item_of, read_by
-from spark_scoring.wide.measures import Plan, plan_of
+from spark_scoring.wide.joint import Part
+from spark_scoring.wide.measures import plan_of
 from spark_scoring.wide.reach import instants, reachable
 
 
-def add_windows(frame: DataFrame, *, steps: Sequence[Window], table: Given) -> DataFrame:
-    """The frame with one column for each aggregate; of an empty window counts are 0, the rest is null.
-
-    The steps have one table and one `on`.
-    """
-    on, last_us = steps[0].on, max(frames.length_us(step.last) for step in steps)
+def window_part(steps: Sequence[Window], *, table: Given) -> Part:
+    """One column for each aggregate of steps over one table and one `on`; of an empty window counts are 0, the rest is
+    null."""
+    last_us = max(frames.length_us(step.last) for step in steps)
     items = _items(table, steps=steps, last_us=last_us)
     kind = items.schema[f"{HELPER}item"].dataType
     fields = kind.fields if isinstance(kind, StructType) else []
     check_types({field.name: field.dataType for field in fields}, steps=steps)
     plan = plan_of(steps, fields=fields, known=table.contract.known_at is not None)
-    at, width = frames.instant(table.rows), frames.bucket_width(last_us, table=table)
-    timed = frame.withColumn(f"{HELPER}at", at)
-    same = frames.keys_match(on) & (frames.bucket(helper("at"), width=width) == helper("bucket"))
-    joined = timed.join(table.strategy.hinted(_indexes(items, on=on, plan=plan)), same, "left")
-    found = joined.withColumns(
-        {
-            f"{HELPER}found_{i}": call("window_aggregates", text, helper("index"), helper("at"))
-            for i, text in plan.found()
-        }
+    return Part(
+        on=steps[0].on,
+        table=table,
+        what=tuple(steps),
+        items=items,
+        width=frames.bucket_width(last_us, table=table),
+        index=lambda items: call("window_index", plan.index(), items),
+        found=lambda index, at: [call("window_aggregates", text, index, at) for text in plan.found()],
+        added=plan.columns,
     )
-    added = [column.alias(new) for new, column in plan.columns()]
-    return frames.with_added(found, before=frame.columns, added=added, rejected=F.col(REJECTED))
 
 
 def _items(table: Given, *, steps: Sequence[Window], last_us: int) -> DataFrame:
@@ -56,10 +53,5 @@ def _items(table: Given, *, steps: Sequence[Window], last_us: int) -> DataFrame:
     item = item_of(seen, read=read_by(steps), contract=table.contract).alias(f"{HELPER}item")
     items = seen.select(*frames.key_columns(on), *instants(table.contract), item)
     width = frames.bucket_width(last_us, table=table)
-    return frames.in_buckets(items, ends=[helper("time") + 1, helper("time") + (width or 0)], width=width)
-
-
-def _indexes(items: DataFrame, *, on: tuple[tuple[str, str], ...], plan: Plan) -> DataFrame:
-    """`__wide_index`: the items of one key and bucket, in the order that a window has."""
-    index = call("window_index", plan.index(), F.collect_list(helper("item")))
-    return items.groupBy(*frames.key_names(on), f"{HELPER}bucket").agg(index.alias(f"{HELPER}index"))
+    placed = frames.in_buckets(items, ends=[helper("time") + 1, helper("time") + (width or 0)], width=width)
+    return placed.select(*map(F.col, frames.key_names(on)), helper("bucket"), helper("item"))

@@ -1,0 +1,83 @@
+"""Feature code of a package: `prepare(frame) -> frame`, run beside the model, before it."""
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import pandas as pd
+import pyarrow as pa
+
+from spark_scoring.errors import missing_file, no_prepare, prepare_unreadable
+from spark_scoring.models.contract import Feature, FeatureError, Outputs, Predict
+from spark_scoring.models.frames import to_arrow, to_pandas
+
+FILE = "prepare.py"
+Prepare: TypeAlias = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureCode:
+    """A function of a Python file; the file becomes part of the package, so it must stand alone."""
+
+    path: Path
+    function: str
+
+    @staticmethod
+    def parse(text: str) -> "FeatureCode":
+        """`file.py:function`.
+
+        Raises: ConfigError if it is something else, or there is no such file.
+        """
+        path, _, function = text.rpartition(":")
+        if not path.endswith(".py") or not function.isidentifier():
+            raise no_prepare(text)
+        if not Path(path).is_file():
+            raise missing_file(path)
+        return FeatureCode(path=Path(path), function=function)
+
+    def load(self) -> Prepare:
+        """The function. This runs the file.
+
+        Raises: ConfigError: the file cannot be run, or has no such function.
+        """
+        spec = importlib.util.spec_from_file_location("spark_scoring_prepare", self.path)
+        assert spec is not None and spec.loader is not None  # a .py file has both
+        module = importlib.util.module_from_spec(spec)
+        try:
+            spec.loader.exec_module(module)
+            found: Prepare = getattr(module, self.function)
+        except Exception as error:
+            raise prepare_unreadable(self.path.name, function=self.function, reason=type(error).__name__) from error
+        return found
+
+
+def run(prepare: Prepare, batch: pa.RecordBatch, features: tuple[Feature, ...]) -> pa.RecordBatch:
+    """The model's columns of a batch of wide rows, in their types.
+
+    Raises: FeatureError: the code raised, lost a row, or made something of another type.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # one for each block would fill the workers' logs
+            return to_arrow(_same_rows(prepare(to_pandas(batch)), batch.num_rows), features)
+    except Exception as error:
+        raise FeatureError(type(error).__name__) from error
+
+
+def _same_rows(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+    if len(frame) != rows:
+        raise ValueError(f"{len(frame)} rows of {rows}")
+    return frame
+
+
+def before(predict: Predict, *, code: FeatureCode, features: tuple[Feature, ...]) -> Predict:
+    """The model behind its feature code."""
+    return partial(_predict, prepare=code.load(), predict=predict, features=features)
+
+
+def _predict(batch: pa.RecordBatch, *, prepare: Prepare, predict: Predict, features: tuple[Feature, ...]) -> Outputs:
+    return predict(run(prepare, batch, features))

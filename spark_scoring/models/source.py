@@ -1,0 +1,93 @@
+"""A model from where users keep it: a file, or whatever MLflow has logged or registered.
+
+What can be read without running code is read that way. A pickle, and a model that only MLflow's own loader
+can read, runs the code in it: only if the registry or the user vouches for it.
+"""
+
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from spark_scoring import errors
+from spark_scoring.models.match import PICKLES, SUFFIXES, check_suffix
+from spark_scoring.models.registry import client_of, download, place_of, quiet
+from spark_scoring.models.sklearn import read_model
+from spark_scoring.models.uris import first_line, parse_model_uri
+
+# flavor -> where it names its file; the first one that a model has is taken
+DATA = {"sklearn": "pickled_model", "lightgbm": "data", "xgboost": "data", "onnx": "data"}
+
+
+def read_source(source: str, scratch: Path, *, registry: str, trust: bool) -> Any:
+    """A fitted model, or the path of a file that its runtime reads itself; downloads lie in `scratch`.
+
+    Raises: ConfigError: no such file, a format that is not known, code that nobody vouches for. RunError: unreadable.
+    """
+    if ":/" in source or Path(source).is_dir():
+        uri = parse_model_uri(source)
+        if uri.folder is not None:
+            return _of_folder(uri.folder, source, trust=trust)
+        with client_of(registry) as client:
+            folder = download(source, scratch, place=partial(place_of, client, uri), registry=registry)
+        return _of_folder(folder, source, trust=trust or uri.name is not None)
+    return _of_file(Path(source), source, trust=trust)
+
+
+def native(uri: str, *, registry: str, trust: bool = False) -> Any:
+    """The fitted estimator of a logged or registered model, a package or not."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return read_source(uri, Path(scratch), registry=registry, trust=trust)
+
+
+def _of_file(path: Path, source: str, *, trust: bool) -> Any:
+    check_suffix(source)
+    if not path.is_file():
+        raise errors.missing_file(source)
+    if path.suffix.lower() in SUFFIXES:
+        return path
+    if path.suffix.lower() in PICKLES and not trust:
+        raise errors.untrusted_source(source, what="a pickle")
+    return _unpacked(path, source)
+
+
+def _unpacked(path: Path, source: str) -> Any:
+    import joblib
+
+    try:
+        return read_model(path, "skops") if path.suffix.lower() == ".skops" else joblib.load(path)
+    except errors.SparkScoringError:
+        raise
+    except Exception as error:  # noqa: BLE001 - reading a pickle runs what is in it, and raises whatever that raises
+        reason = str(error).splitlines()[0] if str(error) else "it holds no model"
+        raise errors.unreadable_model(source, reason=f"{type(error).__name__}: {reason}") from None
+
+
+def _of_folder(folder: Path, source: str, *, trust: bool) -> Any:
+    """What an MLflow model folder holds, by its flavors."""
+    if not (folder / "MLmodel").is_file():
+        raise errors.not_mlflow(source)
+    flavors = yaml.safe_load((folder / "MLmodel").read_text("utf-8")).get("flavors", {})
+    name = next((one for one in DATA if one in flavors), None)
+    if name is None and "python_function" not in flavors:
+        raise errors.comes_later(source, library=", ".join(flavors) or "no flavor")
+    file = folder / str(flavors[name].get(DATA[name])) if name else folder
+    if name and file.is_file() and (file.suffix in SUFFIXES or (name == "sklearn" and file.suffix == ".skops")):
+        return file if file.suffix in SUFFIXES else _unpacked(file, source)
+    if not trust:
+        raise errors.untrusted_source(source, what="a pickle" if name else "a pyfunc model")
+    return _loaded(name, folder, source) if name else folder
+
+
+def _loaded(flavor: str, folder: Path, source: str) -> Any:
+    with quiet():
+        import importlib
+
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return importlib.import_module(f"mlflow.{flavor}").load_model(str(folder))
+        except MlflowException as error:
+            raise errors.unreadable_model(source, reason=first_line(error)) from None

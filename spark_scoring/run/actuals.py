@@ -1,0 +1,187 @@
+"""Actuals joined to a finished wide table: what became known after the row's time, and soon enough.
+
+The join mirrors `as_of`: the table's rows become intervals of instants at which one of them is the next to become
+known. The intervals of a key do not overlap, so no row is doubled.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from spark_scoring import errors
+from spark_scoring.io import sources
+from spark_scoring.io.sources import Pin
+from spark_scoring.spec.actuals import Actual
+from spark_scoring.spec.scope import Name, Scope
+from spark_scoring.spec.wide import Rows
+from spark_scoring.wide import frames
+from spark_scoring.wide.frames import HELPER, REJECTED, helper
+from spark_scoring.wide.zeros import holds_floats, zero_rank
+
+IMMATURE = "immature"
+AMBIGUOUS = "ambiguous"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PinnedActual:
+    """An actual and its table at one version; `where` names its place in the job."""
+
+    actual: Actual
+    pinned: Pin
+    where: str
+
+
+def pin_actuals(spark: SparkSession, actuals: Iterable[Actual], *, job: str) -> tuple[PinnedActual, ...]:
+    """Each actual's table at its current version.
+
+    Raises: RunError: a table is not there.
+    """
+    return tuple(
+        PinnedActual(
+            actual=actual,
+            pinned=sources.pin(spark, actual.source, name=f"actuals.{actual.name}"),
+            where=f"{job}: actuals.{actual.name}",
+        )
+        for actual in actuals
+    )
+
+
+def versions(pinned: Sequence[PinnedActual]) -> dict[str, int | None]:
+    """`actuals.<name>` -> version; `None` where the source keeps none."""
+    return {f"actuals.{one.actual.name}": one.pinned.version for one in pinned}
+
+
+def at_versions(pinned: Sequence[PinnedActual], planned: Mapping[str, int | None]) -> tuple[PinnedActual, ...]:
+    """The same actuals at the versions of an earlier plan."""
+    return tuple(
+        PinnedActual(
+            actual=one.actual,
+            pinned=sources.at(one.pinned, planned.get(f"actuals.{one.actual.name}")),
+            where=one.where,
+        )
+        for one in pinned
+    )
+
+
+def with_actuals(
+    spark: SparkSession,
+    frame: DataFrame,
+    *,
+    pinned: Sequence[PinnedActual],
+    rows: Rows,
+    within: tuple[datetime, datetime],
+) -> DataFrame:
+    """The wide table with a column for each actual, null where there is none; its rows have times in [start, end).
+
+    Raises: ConfigError: an actual does not fit the wide table or its own table; before any data is read.
+    """
+    for one in pinned:
+        table = sources.read(spark, one.pinned, columns=one.actual.columns)
+        _check(frame, table, pinned=one)
+        if one.actual.time is None:
+            frame = _add_only(frame, table, actual=one.actual)
+        else:
+            frame = _add_next(frame, table, actual=one.actual, time=one.actual.time, rows=rows, within=within)
+    return frame
+
+
+def left_out(pinned: Sequence[PinnedActual], *, rows: Rows, clock: datetime) -> Column:
+    """Why a row is not in the training set: its code, `immature` or `ambiguous`; null for one that is."""
+    time, now_us = F.unix_micros(frames.column(rows.time)), frames.micros(clock)
+    reason = F.col(f"{REJECTED}.code")
+    for one in pinned:
+        reason = F.coalesce(reason, F.when(time > now_us - frames.length_us(one.actual.matures_after), IMMATURE))
+    for one in pinned:
+        if one.actual.time is None:
+            reason = F.coalesce(reason, F.when(_twice(one.actual), AMBIGUOUS))
+    return reason
+
+
+def _twice(actual: Actual) -> Column:
+    return helper(f"twice_{actual.name}")
+
+
+def _add_only(frame: DataFrame, table: DataFrame, *, actual: Actual) -> DataFrame:
+    """The one table row of the key; `__wide_twice_<name>` where there are more."""
+    value = F.first(frames.column(actual.column)).alias(f"{HELPER}value")
+    keyed = table.where(frames.keys_known(actual.on)).groupBy(*frames.key_columns(actual.on))
+    joined = frame.join(
+        keyed.agg(F.count(F.lit(1)).alias(f"{HELPER}count"), value), frames.keys_match(actual.on), "left"
+    )
+    added = [
+        F.when(helper("count") == 1, helper("value")).alias(actual.name),
+        (helper("count") > 1).alias(f"{HELPER}twice_{actual.name}"),
+    ]
+    return frames.with_added(joined, before=frame.columns, added=added, rejected=F.col(REJECTED))
+
+
+def _add_next(
+    frame: DataFrame, table: DataFrame, *, actual: Actual, time: str, rows: Rows, within: tuple[datetime, datetime]
+) -> DataFrame:
+    """The first table row with `row.time < table.time <= row.time + matures_after`."""
+    reach_us, at = frames.length_us(actual.matures_after), helper("at")
+    start, end = (frames.micros(bound) for bound in within)
+    instant = frames.column(time)
+    reachable = (instant > F.timestamp_micros(F.lit(start))) & (instant < F.timestamp_micros(F.lit(end + reach_us)))
+    seen = table.where(frames.keys_known(actual.on) & reachable)
+    answers = _in_buckets(_intervals(_one_each(seen, actual=actual, time=time), actual=actual), width=reach_us)
+    same = frames.keys_match(actual.on) & (frames.bucket(at, width=reach_us) == helper("bucket"))
+    timed = frame.withColumn(f"{HELPER}at", F.unix_micros(frames.column(rows.time)))
+    joined = timed.join(answers, same & (helper("from") <= at) & (at < helper("time")), "left")
+    added = [helper("value").alias(actual.name)]
+    return frames.with_added(joined, before=frame.columns, added=added, rejected=F.col(REJECTED))
+
+
+def _one_each(table: DataFrame, *, actual: Actual, time: str) -> DataFrame:
+    """One row for each key and instant: of those that tie, the greatest value, nulls least."""
+    value = frames.column(actual.column)
+    given = table.select(value.alias("value")).schema["value"].dataType
+    signed = [zero_rank(value, given=given).alias("signed")] if holds_floats(given) else []
+    greatest = F.max(F.struct(value.alias("order"), *signed, value.alias("value")))["value"]
+    instant = F.unix_micros(frames.column(time)).alias(f"{HELPER}time")
+    return table.groupBy(*frames.key_columns(actual.on), instant).agg(greatest.alias(f"{HELPER}value"))
+
+
+def _intervals(known: DataFrame, *, actual: Actual) -> DataFrame:
+    """At `__wide_from` <= instant < `__wide_time` the row is the next to become known, and soon enough."""
+    by_key = Window.partitionBy(*[helper(f"key_{i}") for i in range(len(actual.on))]).orderBy(helper("time"))
+    earliest = helper("time") - frames.length_us(actual.matures_after)
+    return known.withColumn(f"{HELPER}from", F.greatest(F.lag(helper("time")).over(by_key), earliest))
+
+
+def _in_buckets(answers: DataFrame, *, width: int) -> DataFrame:
+    """Each interval once for each bucket it touches: two at most, as none is longer than one."""
+    touched = [frames.bucket(end, width=width) for end in (helper("from"), helper("time") - 1)]
+    return answers.withColumn(f"{HELPER}bucket", F.explode(F.array_distinct(F.array(*touched))))
+
+
+def _check(frame: DataFrame, table: DataFrame, *, pinned: PinnedActual) -> None:
+    actual, where = pinned.actual, pinned.where
+    wide, there = _scope(frame, owner="the wide table"), _scope(table, owner=f"the table of {actual.name}")
+    # the new column under its own rules: refused if the wide table has one of the name
+    wide.add(actual.name, type="?", origin="a column of the wide table", where=where)
+    for left, right in actual.on:
+        row, column = wide.find(left, where=f"{where}.on"), there.find(right, where=f"{where}.on")
+        _check_comparable(column, where=f"{where}.on")
+        if row.type != column.type:
+            raise errors.key_of_other_type(where, left=left, given=row.type, right=right, table=column.type)
+    _check_comparable(there.find(actual.column, where=f"{where}.column"), where=f"{where}.column")
+    if actual.time is not None:
+        time = there.find(actual.time, where=f"{where}.time")
+        if time.type != "timestamp":
+            given = f"{time.name} ({time.type})"
+            raise errors.bad_value(f"{where}.time", given=given, allowed="a column of type timestamp")
+
+
+def _check_comparable(column: Name, *, where: str) -> None:
+    if "map<" in column.type:
+        given = f"{column.name} ({column.type})"
+        raise errors.bad_value(where, given=given, allowed="a column that holds no map: maps cannot be compared")
+
+
+def _scope(frame: DataFrame, *, owner: str) -> Scope:
+    names = [(name, kind) for name, kind in frame.dtypes if name != REJECTED and not name.startswith("__")]
+    return Scope(owner=owner, names=tuple(Name(name=n, type=kind, origin=f"a column of {owner}") for n, kind in names))

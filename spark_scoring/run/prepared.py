@@ -1,0 +1,96 @@
+"""What is made of pinned tables once and used by every commit until a table has another version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from spark_scoring.io import sources
+from spark_scoring.run.inputs import Tables
+from spark_scoring.spec.job import Job
+
+# it makes two versions two plans: Spark's cache then never takes one for the other
+_VERSION = "__wide_version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Kept:
+    versions: tuple[int | None, ...]
+    frame: DataFrame
+
+
+@dataclass(kw_only=True)
+class Prepared:
+    """Frames and indexes of tables by version. An index is made by the first commit that needs it.
+
+    Fed tables change with every micro-batch: their indexes are made anew, of what the rows can reach.
+    """
+
+    spark: SparkSession
+    fed: frozenset[str] = frozenset()
+    _frames: dict[str, _Kept] = field(default_factory=dict)
+    _indexes: dict[str, _Kept] = field(default_factory=dict)
+    _used: set[str] = field(default_factory=set)
+
+    @staticmethod
+    def of_stream(spark: SparkSession, job: Job) -> "Prepared":
+        """For a stream of the job, which feeds some of its tables."""
+        return Prepared(spark=spark, fed=frozenset(table.name.lower() for table in job.tables if table.feed))
+
+    def at(self, tables: Tables) -> "AtVersions":
+        """The tables at their pinned versions. Indexes that the plan before did not use are given up."""
+        for what in self._indexes.keys() - self._used:
+            self._indexes.pop(what).frame.unpersist()
+        self._used.clear()
+        frames = {}
+        for name, pinned in tables.pins.items():
+            kept = self._frames.get(name)
+            if kept is None or pinned.version is None or kept.versions != (pinned.version,):
+                frame = sources.read(self.spark, pinned, columns=tables.wide.table(name).columns)
+                kept = self._frames[name] = _Kept(versions=(pinned.version,), frame=frame)
+            frames[name] = kept.frame
+        return AtVersions(frames=frames, versions=tables.versions, prepared=self)
+
+    def index(self, frame: DataFrame, *, versions: tuple[int | None, ...], what: str) -> DataFrame:
+        """The index of tables at their versions: the one there is, else this one, kept from its first use on."""
+        self._used.add(what)
+        kept = self._indexes.get(what)
+        if kept is not None and kept.versions == versions:
+            return kept.frame
+        if kept is not None:
+            kept.frame.unpersist()
+        named = F.lit(",".join(map(str, versions)))
+        versioned = frame.withColumn(_VERSION, named).persist(StorageLevel.MEMORY_AND_DISK)
+        self._indexes[what] = _Kept(versions=versions, frame=versioned)
+        return versioned
+
+    def close(self) -> None:
+        """Free what the indexes hold."""
+        for kept in self._indexes.values():
+            kept.frame.unpersist()
+        self._indexes.clear()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AtVersions:
+    """The frames of one plan's tables, and the keeper of their indexes, if any are kept."""
+
+    frames: Mapping[str, DataFrame]
+    versions: Mapping[str, int | None]
+    prepared: Prepared | None = None
+
+    @staticmethod
+    def once(spark: SparkSession, tables: Tables) -> "AtVersions":
+        """For a single use: nothing is kept."""
+        return AtVersions(frames=tables.frames(spark), versions=tables.versions)
+
+    def keeps(self, table: str) -> bool:
+        fed = self.prepared is None or table.lower() in self.prepared.fed
+        return not fed and self.versions.get(table) is not None
+
+    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> DataFrame:
+        if self.prepared is None:
+            return frame
+        return self.prepared.index(frame, versions=tuple(self.versions[name] for name in tables), what=what)

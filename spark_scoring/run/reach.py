@@ -1,0 +1,47 @@
+"""What some rows can reach of the tables: their event times and, where they are few, their keys."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from spark_scoring.spec.wide import Columns, WideTable
+from spark_scoring.wide.frames import Keys, column
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+MOST_KEYS = 1000
+# types whose values a literal holds exactly, and by whose least and greatest value Delta skips files
+_PLAIN = ("string", "tinyint", "smallint", "int", "bigint", "date")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """`times`: the event times of all rows that have a usable one, half open. `keys`: see `transform`."""
+
+    times: tuple[datetime, datetime]
+    keys: Keys = field(default_factory=dict)
+
+
+def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
+    """The reach of these rows; runs a job. Without a usable time it is the first instant of `time_range`."""
+    low, high = wide.rows.time_range
+    time = column(wide.rows.time)
+    usable = F.when((time >= F.lit(low)) & (time < F.lit(high)), F.unix_micros(time))
+    names = _plain_keys(wide)
+    # one more than is used tells that there are too many
+    values = [F.slice(F.collect_set(column(name)), 1, MOST_KEYS + 1).alias(f"key_{i}") for i, name in enumerate(names)]
+    first = rows.agg(F.min(usable).alias("low"), F.max(usable).alias("high"), *values).first()
+    assert first is not None
+    found = {name.lower(): tuple(first[f"key_{i}"]) for i, name in enumerate(names)}
+    keys = {name: values for name, values in found.items() if len(values) <= MOST_KEYS}
+    if first["low"] is None:
+        return Reach(times=(low, low + MICROSECOND), keys=keys)
+    return Reach(times=(EPOCH + first["low"] * MICROSECOND, EPOCH + (first["high"] + 1) * MICROSECOND), keys=keys)
+
+
+def _plain_keys(wide: WideTable) -> list[str]:
+    """The rows' own columns by which a step joins its table."""
+    used = {left.lower() for step in wide.steps if not isinstance(step, Columns) for left, _ in step.on}
+    return [found.name for found in wide.rows.columns if found.name.lower() in used and found.type in _PLAIN]

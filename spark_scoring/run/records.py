@@ -1,0 +1,40 @@
+"""Runs on record: a JSON file for each, by which one that was interrupted is found again."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from spark_scoring.io import files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What a run has written down of itself."""
+
+    run_id: str
+    saved: Mapping[str, Any]
+
+
+def new_id(clock: datetime) -> str:
+    """An id that sorts by the clock and is never given twice."""
+    return f"{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+def write(spark: SparkSession, folder: str, record: Record) -> None:
+    """The record on disk, in place of an older one of the same run."""
+    files.write_text(spark, f"{folder}/{record.run_id}.json", json.dumps(record.saved, indent=1))
+
+
+def newest_unfinished(spark: SparkSession, folder: str, *, like: Mapping[str, Any]) -> Record | None:
+    """The newest record that is not `finished` and holds all that `like` holds."""
+    wanted = json.loads(json.dumps(like))
+    for name in reversed([n for n in files.list_names(spark, folder) if n.endswith(".json")]):
+        saved = json.loads(files.read_text(spark, f"{folder}/{name}") or "{}")
+        if not saved["finished"] and all(saved.get(key) == value for key, value in wanted.items()):
+            return Record(run_id=name.removesuffix(".json"), saved=saved)
+    return None

@@ -1,0 +1,122 @@
+"""Models of every library over the rows of `models_data`, and the ways to package and score them without Spark."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from models_data import WIDE, wide_rows
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from spark_scoring.models import flavor
+from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.loaded import load_package
+from spark_scoring.models.package import Package, read_package
+from spark_scoring.models.registry import quiet
+
+with quiet():  # MLflow warns of type hints: of its own when it is imported, of ours when a model has none
+    import mlflow.pyfunc
+
+    class Twice(mlflow.pyfunc.PythonModel):
+        """Two numbers and a label for each row."""
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads type hints
+            seats = model_input["seats"].fillna(0).to_numpy(dtype=float)
+            return pd.DataFrame({"twice": 2 * seats, "half": seats / 2, "label": np.where(seats > 100, "big", "small")})
+
+
+SAMPLE = wide_rows(400, seed=7)
+CARRIERS = ["AA", "BB", "Ü"]
+NUMBERS = ("distance", "seats")
+
+
+def native_frame(rows: pa.Table) -> pd.DataFrame:
+    """What a user trains on: two numbers and a category, in the dtype of the training."""
+    frame = to_pandas(rows)[["distance", "seats", "carrier"]]
+    return frame.assign(
+        seats=frame["seats"].astype(float), carrier=pd.Categorical(frame["carrier"], categories=CARRIERS)
+    )
+
+
+def target(rows: pa.Table, classes: int) -> Any:
+    """A number, or classes named `class 0`, `class 1`, …; it depends on every column."""
+    frame = to_pandas(rows)
+    number = frame["distance"].fillna(0) + frame["seats"].fillna(0) / 100 + (frame["carrier"] == "Ü")
+    return number if not classes else pd.qcut(number, classes, labels=False).map(lambda n: f"class {n}")
+
+
+def packaged(model: Any, folder: Path, *, sample: Any = SAMPLE, **options: Any) -> Package:
+    """The model as a package in a new folder."""
+    place = Path(tempfile.mkdtemp(dir=folder)) / "package"
+    flavor.save_model(model, place, wide=WIDE, sample=sample, **options)
+    return read_package(place, uri=str(place), name="trips", version="1")
+
+
+def scored(package: Package, rows: pa.Table) -> pd.DataFrame:
+    """Score and label of wide rows, by the code of the workers."""
+    return load_package(package).predict(to_pandas(rows))
+
+
+def onnx_of(classes: int, *, zipmap: bool) -> tuple[Any, tuple[str, ...]]:
+    """A scaled linear model of one matrix as ONNX, and the names of its columns."""
+    from skl2onnx import to_onnx
+
+    numbers = native_frame(SAMPLE)[list(NUMBERS)].fillna(0).to_numpy(dtype=np.float32)
+    last = LogisticRegression() if classes else LinearRegression()
+    model = make_pipeline(StandardScaler(), last).fit(numbers, target(SAMPLE, classes))
+    options = {id(model): {"zipmap": zipmap}} if classes else None
+    return to_onnx(model, numbers[:1], options=options), NUMBERS
+
+
+def unnamed_onnx() -> tuple[Any, Any]:
+    """A pipeline with an input for each column, one of them text, as ONNX and as it is."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    frame = native_frame(SAMPLE).astype({"carrier": object})
+    good = frame["carrier"].notna() & frame["distance"].notna()
+    columns = make_column_transformer(
+        (StandardScaler(), ["distance"]), (OneHotEncoder(handle_unknown="ignore"), ["carrier"])
+    )
+    model = make_pipeline(columns, LogisticRegression())
+    model.fit(frame.loc[good, ["distance", "carrier"]], target(SAMPLE, 2)[good])
+    kinds = [("distance", FloatTensorType([None, 1])), ("carrier", StringTensorType([None, 1]))]
+    return convert_sklearn(model, initial_types=kinds), model
+
+
+PMML = """<?xml version="1.0" encoding="UTF-8"?>
+<PMML version="4.4" xmlns="http://www.dmg.org/PMML-4_4"><Header/>
+<DataDictionary>
+<DataField name="distance" optype="continuous" dataType="double"/>
+<DataField name="seats" optype="continuous" dataType="integer"/>
+<DataField name="carrier" optype="categorical" dataType="string"/>
+<DataField name="late" optype="categorical" dataType="string"><Value value="no"/><Value value="yes"/></DataField>
+</DataDictionary>
+<RegressionModel functionName="classification" normalizationMethod="logit">
+<MiningSchema>
+<MiningField name="distance" missingValueReplacement="0"/><MiningField name="seats"/>
+<MiningField name="carrier" missingValueReplacement="AA"/><MiningField name="late" usageType="target"/>
+</MiningSchema>
+<RegressionTable targetCategory="yes" intercept="-0.12345678901234567">
+<NumericPredictor name="distance" coefficient="1.7"/><NumericPredictor name="seats" coefficient="0.0123456789012345"/>
+<CategoricalPredictor name="carrier" value="Ü" coefficient="0.5"/>
+</RegressionTable>
+<RegressionTable targetCategory="no" intercept="0"/>
+</RegressionModel></PMML>
+"""
+
+
+def pmml_of(folder: Path) -> tuple[Path, Any]:
+    """A logistic regression as PMML, and what it says, in numpy."""
+
+    def share(frame: pd.DataFrame) -> Any:
+        margin = -0.12345678901234567 + 1.7 * frame["distance"].fillna(0) + 0.0123456789012345 * frame["seats"]
+        return 1 / (1 + np.exp(-(margin + 0.5 * (frame["carrier"] == "Ü"))))
+
+    (folder / "model.pmml").write_text(PMML, "utf-8")
+    return folder / "model.pmml", share

@@ -1,0 +1,170 @@
+"""A model from wherever users keep it, and who may run the code in it."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import joblib
+import pandas as pd
+import pytest
+import skops.io
+from lightgbm import LGBMClassifier
+from models_data import WIDE, bits, fitted
+from runtime_models import SAMPLE, Twice, native_frame, packaged, target
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import LogisticRegression
+from xgboost import XGBClassifier
+
+from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.models import flavor
+from spark_scoring.models.match import matched
+from spark_scoring.models.package import described, library_differences
+from spark_scoring.models.registry import quiet
+from spark_scoring.models.source import read_source
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+LINE = fitted(LogisticRegression(), SAMPLE)
+NUMBERS = native_frame(SAMPLE)[["distance", "seats"]]
+
+
+def read(source: Any, folder: Path, *, trust: bool = False, registry: str = "none") -> Any:
+    return read_source(str(source), folder / "scratch", registry=registry, trust=trust)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('registry')}/mlflow.db"
+
+
+@pytest.mark.parametrize("suffix", [".joblib", ".pkl"])
+def test_a_pickle_needs_trust(suffix: str, tmp_path: Path) -> None:
+    joblib.dump(LINE, tmp_path / f"m{suffix}")
+    with pytest.raises(ConfigError, match=r"a pickle, and reading it runs the code in it.*--trust"):
+        read(tmp_path / f"m{suffix}", tmp_path)
+    assert matched(read(tmp_path / f"m{suffix}", tmp_path, trust=True)).runtime == "sklearn"
+
+
+def test_skops_needs_none(tmp_path: Path) -> None:
+    skops.io.dump(LINE, tmp_path / "m.skops")
+    assert bits(read(tmp_path / "m.skops", tmp_path)[-1].coef_[0]) == bits(LINE[-1].coef_[0])
+
+
+@pytest.mark.parametrize(("name", "library"), [("m.keras", "Keras"), ("m.h5", "Keras"), ("m.pt", "PyTorch")])
+def test_what_comes_later(name: str, library: str, tmp_path: Path) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(ConfigError, match=f"there is no runtime for {library} yet"):
+        read(tmp_path / name, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"), [("m.bin", "unknown format"), ("none.onnx", "no such file"), ("", "no MLmodel")]
+)
+def test_what_is_no_model(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "m.bin").touch()
+    with pytest.raises(ConfigError, match=message):
+        read(tmp_path / name, tmp_path)
+
+
+def save_plain(kind: str, folder: Path) -> None:
+    """A model as MLflow alone writes it."""
+    wanted = (target(SAMPLE, 2) == "class 1").astype(int)
+    with quiet():
+        import mlflow.pyfunc
+
+        if kind == "pyfunc":
+            mlflow.pyfunc.save_model(folder, python_model=Twice(), pip_requirements=[], input_example=NUMBERS)
+        elif kind == "lightgbm":
+            booster = LGBMClassifier(n_estimators=3, verbose=-1).fit(NUMBERS, wanted).booster_
+            mlflow.lightgbm.save_model(booster, folder, pip_requirements=[])
+        elif kind == "xgboost":
+            mlflow.xgboost.save_model(XGBClassifier(n_estimators=3).fit(NUMBERS, wanted), folder, pip_requirements=[])
+        else:
+            types = {"serialization_format": kind, "skops_trusted_types": ["numpy.dtype"]}
+            mlflow.sklearn.save_model(LINE, folder, pip_requirements=[], **types)
+
+
+@pytest.mark.parametrize(
+    ("kind", "runtime", "runs_code"),
+    [
+        ("skops", "sklearn", False),
+        ("cloudpickle", "sklearn", True),
+        ("lightgbm", "lightgbm", False),
+        ("xgboost", "xgboost", False),
+        ("pyfunc", "pyfunc", True),
+    ],
+)
+def test_a_model_that_mlflow_saved(kind: str, runtime: str, runs_code: bool, tmp_path: Path) -> None:
+    save_plain(kind, tmp_path / "plain")
+    if runs_code:
+        with pytest.raises(ConfigError, match="--trust"):
+            read(tmp_path / "plain", tmp_path)
+    model = read(tmp_path / "plain", tmp_path, trust=runs_code)
+    assert matched(model).runtime == runtime
+    package = packaged(model, tmp_path, score_output="half" if kind == "pyfunc" else None)
+    assert package.runtime == runtime
+
+
+class Own(RegressorMixin, BaseEstimator):
+    """A class that skops does not know."""
+
+    def fit(self, frame: pd.DataFrame, target: Any = None) -> "Own":
+        self.feature_names_in_ = list(frame.columns)
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return frame["seats"].fillna(0).to_numpy(dtype=float)
+
+
+def test_the_registry_vouches_for_code(registry: str, tmp_path: Path) -> None:
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        own = Own().fit(NUMBERS)
+        made = flavor.package(own, wide=WIDE, sample=SAMPLE, name="own", registry=registry, alias="champion")
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    assert made.spec.serialization == "cloudpickle"
+    copy = shutil.copytree(made.path, tmp_path / "copy")
+    with pytest.raises(ConfigError, match=f"holds a pickle.*'{made.digest[:12]}' to 'trust'"):
+        flavor.resolve(str(copy), registry=registry, cache_dir=tmp_path / "cache")
+    for trust in ([str(copy)], [made.digest], [made.digest[:12]]):
+        assert flavor.resolve(str(copy), registry=registry, cache_dir=tmp_path / "cache", trust=trust)
+    with pytest.raises(ConfigError, match="holds a pickle"):
+        flavor.resolve(
+            str(copy), registry=registry, cache_dir=tmp_path / "cache", trust=[made.digest[:11], "models:/own/1"]
+        )
+
+
+def test_a_registered_version_without_a_digest_vouches_for_nothing(registry: str, tmp_path: Path) -> None:
+    from spark_scoring.models.registry import DIGEST_TAG, client_of
+
+    options = {"features": ["seats"], "score_output": "half"}
+    made = flavor.package(Twice(), wide=WIDE, sample=SAMPLE, name="two", registry=registry, **options)
+    with client_of(registry) as client:
+        client.delete_model_version_tag("two", made.version, DIGEST_TAG)
+    with pytest.raises(ConfigError, match="holds a pyfunc model"):
+        flavor.resolve("models:/two/1", registry=registry, cache_dir=tmp_path)
+    assert flavor.resolve("models:/two/1", registry=registry, cache_dir=tmp_path, trust=["models:/two/1"])
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_byte_of_a_file_that_was_changed(library: str, tmp_path: Path) -> None:
+    kind = {"lightgbm": LGBMClassifier(n_estimators=3, verbose=-1), "xgboost": XGBClassifier(n_estimators=3)}[library]
+    package = packaged(kind.fit(NUMBERS, (target(SAMPLE, 2) == "class 1").astype(int)), tmp_path)
+    file = package.path / package.spec.file
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(RunError, match="they changed after packaging"):
+        flavor.resolve(str(package.path), registry="", cache_dir=tmp_path / "cache")
+
+
+def test_check_says_which_runtime_and_why_and_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = LGBMClassifier(n_estimators=3, verbose=-1).fit(NUMBERS, target(SAMPLE, 2))
+    package = packaged(model, tmp_path)
+    assert described(package) == "trips 1: lightgbm (a LGBMClassifier of lightgbm)"
+    monkeypatch.setattr("spark_scoring.models.package.version_of", lambda name: "0.1" if name == "lightgbm" else None)
+    recorded = dict(package.libraries)["lightgbm"]
+    assert f"packaged with lightgbm {recorded}, here it is 0.1" in described(package)
+    assert "packaged with numpy" in " ".join(library_differences(package))

@@ -1,0 +1,77 @@
+"""What rows reach: nothing that they need is left out, and of a large table only the files that they need are read."""
+
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from world import WIDE, make_world
+
+from spark_scoring import WideTable
+from spark_scoring.run.reach import MOST_KEYS, reach_of
+from spark_scoring.wide import transform
+
+MAPPING: dict[str, Any] = {
+    "name": "few",
+    "rows": {"key": ["id"], "time": "at", "columns": {"id": "bigint", "k": "string", "at": "timestamp not null"}},
+    "tables": {
+        "prices": {"time": "seen", "columns": {"k": "string", "seen": "timestamp", "x": "double"}},
+        "names": {"columns": {"k": "string", "x": "double"}},
+    },
+    "steps": [
+        {"as_of": "prices", "on": ["k"], "take": {"price": "x"}},
+        {"window": "prices", "on": ["k"], "last": "1h", "take": {"n": "count(*)", "total": "sum(x)"}},
+        {"lookup": "names", "on": ["k"], "take": {"name": "x"}},
+    ],
+}
+
+
+def rows_of(spark: SparkSession, *, keys: int) -> DataFrame:
+    """One row for each key, an hour and a half into the history."""
+    at = F.timestamp_micros(F.lit(5_400_000_000))
+    return spark.range(keys).select("id", F.concat(F.lit("k"), "id").alias("k"), at.alias("at"))
+
+
+def history(spark: SparkSession, *, keys: int) -> DataFrame:
+    """A value each minute of three hours for each key."""
+    minutes = spark.range(180).select(F.col("id").alias("minute"))
+    named = spark.range(keys).select(F.concat(F.lit("k"), "id").alias("k"))
+    seen = F.timestamp_micros(F.col("minute") * 60_000_000)
+    return named.crossJoin(minutes).select("k", seen.alias("seen"), (F.col("minute") / 7).alias("x"))
+
+
+def test_times_and_keys_of_the_rows_of_a_world(spark: SparkSession, tmp_path: Path) -> None:
+    world = make_world(spark, tmp_path)
+    rows = spark.read.format("delta").load(world.table("flights"))
+
+    reach = reach_of(rows, WideTable.unpack(WIDE))
+
+    known = {name: {row[name] for row in rows.select(name).collect()} - {None} for name in ("tail", "origin")}
+    assert {name: set(values) for name, values in reach.keys.items()} == known
+
+
+def test_many_keys_are_no_reach(spark: SparkSession) -> None:
+    wide = WideTable.unpack(MAPPING)
+
+    found = [set(reach_of(rows_of(spark, keys=keys), wide).keys) for keys in (MOST_KEYS, MOST_KEYS + 1)]
+
+    assert found == [{"k"}, set()]
+
+
+def test_reading_only_what_is_reached_changes_nothing_and_skips_files(spark: SparkSession, tmp_path: Path) -> None:
+    wide, rows = WideTable.unpack(MAPPING), rows_of(spark, keys=3)
+    prices = history(spark, keys=40).repartitionByRange(20, "k", "seen")
+    prices.write.format("delta").save(str(tmp_path / "prices"))
+    tables = {
+        "prices": spark.read.format("delta").load(str(tmp_path / "prices")),
+        "names": prices.groupBy("k").agg(F.max("x").alias("x")),
+    }
+    reach = reach_of(rows, wide)
+
+    found = transform(wide, rows, tables, within=reach.times, keys=reach.keys)
+
+    everything = transform(wide, rows, tables).orderBy("id").collect()
+    assert found.orderBy("id").collect() == everything
+    assert [row["n"] for row in everything] == [60, 60, 60]
+    assert len(set(transform(wide, rows, tables).inputFiles())) == 20
+    assert len(set(found.inputFiles())) < 10
