@@ -58,3 +58,11 @@ def condition_not_boolean(where: str, *, text: str, given: str) -> ConfigError:
 
 def step_not_possible(where: str, *, problem: str) -> ConfigError:
     return ConfigError(f"{where}: Spark cannot plan this step: {problem.splitlines()[0]} Correct the step.")
+
+
+def needs_classic_session() -> ConfigError:
+    """Spark Connect where the JVM's own session is needed."""
+    return ConfigError(
+        "this session is one of Spark Connect, and the steps of a wide table run as functions in Spark's own JVM. "
+        "Use a classic session, as spark-submit and SparkSession.builder.getOrCreate() without 'remote' make it."
+    )

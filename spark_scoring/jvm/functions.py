@@ -11,17 +11,30 @@ from typing import Any
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from spark_scoring.errors import needs_classic_session
+
 SOURCES = Path(__file__).parent / "java"
 PACKAGE = "spark_scoring.jvm"
 CATALOG = "spark_scoring"
 _SETTING = f"spark.sql.catalog.{CATALOG}"
+_LOADERS: dict[Any, Any] = {}
 
 
 def ready(spark: SparkSession) -> None:
-    """See to it that `call` can be used in the session; a second time costs nothing."""
-    if spark.conf.get(_SETTING, None) is None:
-        spark.sql(f"ADD JAR '{_jar(spark._jvm)}'")
+    """See to it that `call` can be used in the session; a second time costs next to nothing.
+
+    Raises: ConfigError: the session is one of Spark Connect, which takes no functions.
+    """
+    if type(spark).__module__.startswith("pyspark.sql.connect"):
+        raise needs_classic_session()
+    jvm: Any = spark._jvm
+    thread = jvm.Thread.currentThread()
+    if jvm not in _LOADERS or spark.conf.get(_SETTING, None) is None:
+        spark.sql(f"ADD JAR '{_jar(jvm)}'")
         spark.conf.set(_SETTING, f"{PACKAGE}.Functions")
+        _LOADERS[jvm] = thread.getContextClassLoader()
+    # Spark looks for a catalog's class where the thread looks, and a stream has a thread and a session of its own
+    thread.setContextClassLoader(_LOADERS[jvm])
 
 
 def call(kind: str, text: str, *arguments: Column) -> Column:

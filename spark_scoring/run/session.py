@@ -30,6 +30,7 @@ LOCAL = {
     "spark.driver.memory": "3g",
     "spark.sql.shuffle.partitions": "8",
     "spark.sql.runSQLOnFiles": "false",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
 
 

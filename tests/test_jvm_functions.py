@@ -1,0 +1,39 @@
+"""The Java functions: there in every session and every thread that plans a wide table."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from spark_scoring.errors import ConfigError
+from spark_scoring.jvm.functions import call, ready
+
+
+def found(spark: SparkSession) -> list[int]:
+    index = F.struct(
+        F.array(F.lit(10), F.lit(20)).cast("array<bigint>"), F.array(F.lit(19), F.lit(29)).cast("array<bigint>")
+    )
+    ready(spark)
+    rows = spark.range(5, 35, 10).select(call("as_of_position", "", index, F.col("id")).alias("position"))
+    return [row["position"] for row in rows.collect()]
+
+
+def test_a_thread_that_did_not_add_the_functions_finds_them(spark: SparkSession) -> None:
+    with ThreadPoolExecutor(1) as first, ThreadPoolExecutor(1) as second:
+        session = spark.newSession()
+        first.submit(ready, session).result()
+
+        assert second.submit(found, session).result() == [-1, 0, 1]
+        assert first.submit(found, session).result() == [-1, 0, 1]
+
+
+def test_each_session_has_them(spark: SparkSession) -> None:
+    assert [found(session) for session in (spark, spark.newSession(), spark)] == [[-1, 0, 1]] * 3
+
+
+def test_spark_connect_is_refused_with_what_to_do() -> None:
+    session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
+
+    with pytest.raises(ConfigError, match="Use a classic session"):
+        ready(session)
