@@ -7,8 +7,7 @@ from rich.table import Table
 from spark_scoring.io.delta import Size
 from spark_scoring.run.check import ActualReport, JobReport, StepReport
 from spark_scoring.show import as_lines
-
-KIB = 1024
+from spark_scoring.wide.strategy import size_text
 
 
 def parts(report: JobReport) -> Iterator[Table | str]:
@@ -47,12 +46,6 @@ def _table(version: int | None, size: Size) -> str:
     """The version and what is known of the size."""
     found = ["not pinned" if version is None else f"version {version}"]
     found += [f"{size.rows:,} rows"] if size.rows is not None else []
-    found += [_bytes(size.bytes)] if size.bytes is not None else []
+    found += [size_text(size.bytes)] if size.bytes is not None else []
     found += [f"{size.files:,} {'file' if size.files == 1 else 'files'}"] if size.files is not None else []
     return ", ".join(found)
-
-
-def _bytes(size: int) -> str:
-    units = ("KiB", "MiB", "GiB", "TiB")
-    power = next((i for i in range(len(units)) if size < KIB ** (i + 2)), len(units) - 1)
-    return f"{size / KIB ** (power + 1):.1f} {units[power]}"

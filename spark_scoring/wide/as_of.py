@@ -13,7 +13,6 @@ from spark_scoring.wide import frames
 from spark_scoring.wide.frames import HELPER, Given, helper
 from spark_scoring.wide.joint import Part
 from spark_scoring.wide.reach import instants, reachable
-from spark_scoring.wide.zeros import holds_floats, zero_rank
 
 
 def as_of_part(step: AsOf, *, table: Given) -> Part:
@@ -29,8 +28,10 @@ def as_of_part(step: AsOf, *, table: Given) -> Part:
 
 
 def part_of(items: DataFrame, *, step: AsOf, table: Given, width: int | None) -> Part:
-    age = "-1" if step.max_age is None else str(frames.length_us(step.max_age))
-    item = F.struct(*[helper(part).alias(part) for part in ("from", "time", "known", "take", "zeros")])
+    """The part of a step whose items have keys, `__wide_bucket` and what `items_of` gives them."""
+    age = -1 if step.max_age is None else frames.length_us(step.max_age)
+    parts = ["from", "take"] if table.contract.known_at is None else ["from", "take", "time", "known"]
+    item = F.struct(*[helper(part).alias(part) for part in parts])
     keys = [*map(F.col, frames.key_names(step.on)), helper("bucket")]
     return Part(
         on=step.on,
@@ -38,7 +39,7 @@ def part_of(items: DataFrame, *, step: AsOf, table: Given, width: int | None) ->
         what=step,
         items=items.select(*keys, item.alias(f"{HELPER}item")),
         width=width,
-        index=lambda items: call("as_of_index", age, items),
+        index=lambda items: call("as_of_index", f"{age},{int(step.strict)}", items),
         found=lambda index, at: [call("as_of_position", "", index, at)],
         added=lambda index, found: [
             F.get(index[f"take_{i}"], found[0]).alias(new) for i, (new, _) in enumerate(step.take)
@@ -50,14 +51,8 @@ def items_of(table: Given, *, step: AsOf, age_us: int | None) -> DataFrame:
     """The table rows in reach; `__wide_from`: the first instant at which one can be the answer."""
     seen = reachable(table, on=step.on, back_us=age_us)
     taken = [frames.column(source).alias(f"take_{i}") for i, (_, source) in enumerate(step.take)]
-    # Rows that tie can still differ in the sign of a zero: then each column's 0.0 wins for itself.
-    given = [seen.schema[source].dataType for _, source in step.take]
-    zeros = [
-        (zero_rank(frames.column(source), given=kind) if holds_floats(kind) else F.lit(0)).alias(f"zero_{i}")
-        for i, ((_, source), kind) in enumerate(zip(step.take, given, strict=True))
-    ]
-    parts = [F.struct(*taken).alias(f"{HELPER}take"), F.struct(*zeros).alias(f"{HELPER}zeros")]
-    seen = seen.select(*frames.key_columns(step.on), *instants(table.contract), *parts)
+    take = F.struct(*taken).alias(f"{HELPER}take")
+    seen = seen.select(*frames.key_columns(step.on), *instants(table.contract), take)
     # `strict` is about the time alone: what becomes known at the row's instant may be used.
     earliest = F.try_add(helper("time"), F.lit(1)) if step.strict else helper("time")
     return seen.withColumn(f"{HELPER}from", F.greatest(earliest, helper("known")))

@@ -11,7 +11,7 @@ from spark_scoring.wide import frames
 from spark_scoring.wide.as_of import items_of, part_of
 from spark_scoring.wide.frames import HELPER, Given, helper
 from spark_scoring.wide.joint import indexes, taken
-from spark_scoring.wide.zeros import holds_floats
+from spark_scoring.wide.zeros import holds_floats, zero_rank
 
 CELL_ROWS = 4096
 _START, _WIDTH, _LAST = "cell_start", "cell_width", "cell_last"
@@ -65,7 +65,7 @@ def _answers(items: DataFrame, *, step: AsOf) -> DataFrame:
     last = best.where(helper("next").isNull() | (helper("from") < helper("next")))
     here = [helper("from").alias(f"{HELPER}{name}") for name in ("time", "known")]
     kept = [*map(F.col, frames.key_names(step.on)), helper("from"), helper("next"), *here]
-    return last.select(*kept, helper("best").alias(f"{HELPER}take"), helper("zeros"))
+    return last.select(*kept, helper("best").alias(f"{HELPER}take"))
 
 
 def _best(items: DataFrame, *, step: AsOf, so_far: WindowSpec) -> Column:
@@ -76,7 +76,10 @@ def _best(items: DataFrame, *, step: AsOf, so_far: WindowSpec) -> Column:
     if not any(holds_floats(field.dataType) for field in fields):
         return F.max(F.struct(*order)).over(so_far)["take"]
     values = []
-    for i, field in enumerate(fields):
-        signed = F.struct(*order, helper("zeros")[f"zero_{i}"].alias("zero"), helper("take")[field.name].alias("value"))
+    for field in fields:
+        # Rows that tie can still differ in the sign of a zero: then each column's 0.0 wins for itself.
+        value = helper("take")[field.name]
+        zero = zero_rank(value, given=field.dataType) if holds_floats(field.dataType) else F.lit(0)
+        signed = F.struct(*order, zero.alias("zero"), value.alias("value"))
         values.append(F.max(signed).over(so_far)["value"].alias(field.name))
     return F.struct(*values)

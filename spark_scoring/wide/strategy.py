@@ -8,7 +8,8 @@ from pyspark.sql import DataFrame
 from spark_scoring.spec.wide import AsOf, Lookup, Window
 
 BROADCAST, SHUFFLE = "broadcast", "shuffle"
-BROADCAST_BYTES = 64 * 2**20
+KIB = 1024
+BROADCAST_BYTES = 64 * KIB**2
 _UNKNOWN_BYTES = 2**60  # what Spark assumes of a frame it knows nothing of is more than this
 _THRESHOLD = "spark.sql.autoBroadcastJoinThreshold"
 
@@ -36,8 +37,8 @@ def strategy_of(step: Lookup | AsOf | Window, table: DataFrame) -> Strategy:
         return Strategy(name=SHUFFLE, why=f"{_THRESHOLD} is {limit}")
     most = max(limit, BROADCAST_BYTES)
     if size <= most:
-        return Strategy(name=BROADCAST, why=f"{_mib(size)} is at most {_mib(most)}")
-    return Strategy(name=SHUFFLE, why=f"{_mib(size)} is more than {_mib(most)}")
+        return Strategy(name=BROADCAST, why=f"{size_text(size)} is at most {size_text(most)}")
+    return Strategy(name=SHUFFLE, why=f"{size_text(size)} is more than {size_text(most)}")
 
 
 def _bytes(table: DataFrame) -> int | None:
@@ -53,5 +54,8 @@ def _limit(table: DataFrame) -> int:
     return -1 if text.startswith("-") else int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
 
 
-def _mib(size: int) -> str:
-    return f"{size / 2**20:.1f} MiB"
+def size_text(size: int) -> str:
+    """A number of bytes as one reads it: `1.2 KiB`, `64.0 MiB`."""
+    units = ("KiB", "MiB", "GiB", "TiB")
+    power = next((i for i in range(len(units)) if size < KIB ** (i + 2)), len(units) - 1)
+    return f"{size / KIB ** (power + 1):.1f} {units[power]}"

@@ -4,7 +4,6 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
 import org.apache.spark.sql.catalyst.util.ArrayData;
-import org.apache.spark.sql.catalyst.util.GenericArrayData;
 import org.apache.spark.sql.catalyst.util.TypeUtils;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
@@ -14,16 +13,19 @@ import scala.math.Ordering;
 /**
  * The answers of an as-of join over one key, by the instant from which each is the answer.
  *
- * Argument: array of struct(from, time, known, take struct, zero ranks of the taken columns).
- * Result: struct(from, until, one array for each taken column); an answer holds while from <= instant <= until.
+ * Argument: array of struct(from, take struct), or where they differ from it (from, take, time, known). Of what is
+ * taken, columns with floats inside can tie and differ in the sign of a zero. Result: struct(from, until, one array for
+ * each taken column); an answer holds while from <= instant <= until. The text is `max age, how far from is after time`.
  */
 public class AsOfIndex extends Bound {
-  private static final int FROM = 0, TIME = 1, KNOWN = 2, TAKE = 3, ZEROS = 4;
-  private final long maxAge;
+  private static final int FROM = 0, TAKE = 1, TIME = 2, KNOWN = 3;
+  private final long maxAge, delay;
 
   AsOfIndex(String text) {
     super(text);
-    this.maxAge = Long.parseLong(text);
+    String[] parts = text.split(",");
+    maxAge = Long.parseLong(parts[0]);
+    delay = Long.parseLong(parts[1]);
   }
 
   public String name() {
@@ -45,63 +47,56 @@ public class AsOfIndex extends Bound {
 
   public InternalRow invoke(ArrayData items) {
     StructType type = items(0), take = take();
+    boolean timed = type.length() > TIME;
     Ordering takes = TypeUtils.getInterpretedOrdering(take);
-    InternalRow[] rows = Items.sorted(items, type, FROM, TIME);
+    InternalRow[] rows = Items.sorted(items, type, FROM);
     long[] from = new long[rows.length], until = new long[rows.length];
-    InternalRow[][] chosen = new InternalRow[rows.length][];
+    InternalRow[] chosen = new InternalRow[rows.length];
     int n = 0;
     InternalRow best = null;
-    InternalRow[] sources = null;
     for (int i = 0; i < rows.length; i++) {
-      int order = best == null ? 1 : compare(rows[i], best, take.length(), takes);
-      if (order > 0) best = rows[i];
-      if (order >= 0) sources = order > 0 ? all(best, take.length()) : plusZeros(sources, rows[i]);
-      long start = rows[i].getLong(FROM);
+      InternalRow row = rows[i];
+      int order = best == null ? 1 : timed ? compare(row, best) : Long.compare(row.getLong(FROM), best.getLong(FROM));
+      InternalRow values = row.getStruct(TAKE, take.length());
+      if (order == 0) order = takes.compare(values, best.getStruct(TAKE, take.length()));
+      if (order > 0) best = row;
+      long start = row.getLong(FROM);
       if (n == 0 || from[n - 1] != start) n++;
       from[n - 1] = start;
-      until[n - 1] = maxAge < 0 ? Long.MAX_VALUE : best.getLong(TIME) + maxAge;
-      chosen[n - 1] = sources;
+      until[n - 1] = maxAge < 0 ? Long.MAX_VALUE : (timed ? best.getLong(TIME) : best.getLong(FROM) - delay) + maxAge;
+      if (order > 0) chosen[n - 1] = values;
+      else chosen[n - 1] = order == 0 ? plusZeros(latest(chosen, n), values, take) : latest(chosen, n);
     }
     Object[] result = new Object[2 + take.length()];
     result[0] = longs(from, n);
     result[1] = longs(until, n);
-    for (int i = 0; i < take.length(); i++) result[2 + i] = column(chosen, n, i, take.fields()[i].dataType());
+    for (int i = 0; i < take.length(); i++) result[2 + i] = Columns.of(chosen, n, i, take.fields()[i].dataType());
     return new GenericInternalRow(result);
   }
 
-  private static int compare(InternalRow a, InternalRow b, int width, Ordering takes) {
-    int order = Long.compare(a.getLong(TIME), b.getLong(TIME));
-    if (order == 0) order = Long.compare(a.getLong(KNOWN), b.getLong(KNOWN));
-    return order != 0 ? order : takes.compare(a.getStruct(TAKE, width), b.getStruct(TAKE, width));
+  /** What was chosen last: at this instant if anything was, else at the one before. */
+  private static InternalRow latest(InternalRow[] chosen, int n) {
+    return chosen[n - 1] != null ? chosen[n - 1] : chosen[n - 2];
   }
 
-  private static InternalRow[] all(InternalRow row, int width) {
-    InternalRow[] sources = new InternalRow[width];
-    for (int i = 0; i < width; i++) sources[i] = row;
-    return sources;
+  private static int compare(InternalRow a, InternalRow b) {
+    int order = Long.compare(a.getLong(TIME), b.getLong(TIME));
+    return order != 0 ? order : Long.compare(a.getLong(KNOWN), b.getLong(KNOWN));
   }
 
   /** Rows that tie can still differ in the sign of a zero: then each column's 0.0 wins for itself. */
-  private InternalRow[] plusZeros(InternalRow[] sources, InternalRow other) {
-    StructType zeros = (StructType) items(0).fields()[ZEROS].dataType();
-    InternalRow[] merged = (InternalRow[]) sources.clone();
+  private static InternalRow plusZeros(InternalRow there, InternalRow other, StructType take) {
+    Object[] merged = new Object[take.length()];
+    boolean changed = false;
     for (int i = 0; i < merged.length; i++) {
-      DataType type = zeros.fields()[i].dataType();
-      Object there = merged[i].getStruct(ZEROS, zeros.length()).get(i, type);
-      Object here = other.getStruct(ZEROS, zeros.length()).get(i, type);
-      boolean greater = here != null && (there == null || TypeUtils.getInterpretedOrdering(type).compare(here, there) > 0);
-      if (greater) merged[i] = other;
+      DataType type = take.fields()[i].dataType();
+      merged[i] = there.isNullAt(i) ? null : there.get(i, type);
+      if (merged[i] != null && Zeros.compare(other.get(i, type), merged[i], type) > 0) {
+        merged[i] = other.get(i, type);
+        changed = true;
+      }
     }
-    return merged;
-  }
-
-  private static ArrayData column(InternalRow[][] chosen, int n, int i, DataType type) {
-    Object[] values = new Object[n];
-    for (int row = 0; row < n; row++) {
-      InternalRow take = chosen[row][i].getStruct(TAKE, chosen[row].length);
-      values[row] = take.isNullAt(i) ? null : take.get(i, type);
-    }
-    return new GenericArrayData(values);
+    return changed ? new GenericInternalRow(merged) : there;
   }
 
   static ArrayData longs(long[] values, int n) {

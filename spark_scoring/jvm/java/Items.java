@@ -12,8 +12,8 @@ import scala.math.Ordering;
 final class Items {
   private Items() {}
 
-  /** The structs in the order of (first, second), ties in Spark's order of whole structs. */
-  static InternalRow[] sorted(ArrayData items, StructType type, int first, int second) {
+  /** The structs in the order of one field, a long, ties in Spark's order of whole structs. */
+  static InternalRow[] sorted(ArrayData items, StructType type, int first) {
     InternalRow[] rows = new InternalRow[items.numElements()];
     long[] keys = new long[rows.length];
     for (int i = 0; i < rows.length; i++) {

@@ -47,7 +47,7 @@ public class WindowIndex extends Bound {
   }
 
   public InternalRow invoke(ArrayData items) {
-    InternalRow[] rows = Items.sorted(items, items(0), TIME, KNOWN);
+    InternalRow[] rows = Items.sorted(items, items(0), TIME);
     Object[] result = new Object[3 + measures.length * Measure.SLOTS];
     long[] known = longs(rows, KNOWN);
     result[0] = UnsafeArrayData.fromPrimitiveArray(longs(rows, TIME));
