@@ -57,7 +57,7 @@ def test_each_step_says_how_its_table_comes_to_the_rows(report: JobReport) -> No
         ("arrivals", "broadcast", 0, ("n", "mean_delay"), True),
         ("", None, None, ("hour", "per_seat"), True),
     ]
-    assert step(report, "weather").why.endswith("MiB is at most 64.0 MiB")
+    assert step(report, "weather").why.endswith("KiB is at most 64.0 MiB")
 
 
 def test_sizes_are_those_of_the_log(world: World, report: JobReport) -> None:
