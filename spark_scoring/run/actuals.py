@@ -127,7 +127,8 @@ def _add_next(
     instant = frames.column(time)
     reachable = (instant > F.timestamp_micros(F.lit(start))) & (instant < F.timestamp_micros(F.lit(end + reach_us)))
     seen = table.where(frames.keys_known(actual.on) & reachable)
-    answers = _in_buckets(_intervals(_one_each(seen, actual=actual, time=time), actual=actual), width=reach_us)
+    intervals = _intervals(_one_each(seen, actual=actual, time=time), actual=actual)
+    answers = frames.in_buckets(intervals, ends=[helper("from"), helper("time") - 1], width=reach_us)
     same = frames.keys_match(actual.on) & (frames.bucket(at, width=reach_us) == helper("bucket"))
     timed = frame.withColumn(f"{HELPER}at", F.unix_micros(frames.column(rows.time)))
     joined = timed.join(answers, same & (helper("from") <= at) & (at < helper("time")), "left")
@@ -147,15 +148,9 @@ def _one_each(table: DataFrame, *, actual: Actual, time: str) -> DataFrame:
 
 def _intervals(known: DataFrame, *, actual: Actual) -> DataFrame:
     """At `__wide_from` <= instant < `__wide_time` the row is the next to become known, and soon enough."""
-    by_key = Window.partitionBy(*[helper(f"key_{i}") for i in range(len(actual.on))]).orderBy(helper("time"))
+    by_key = Window.partitionBy(*frames.key_names(actual.on)).orderBy(helper("time"))
     earliest = helper("time") - frames.length_us(actual.matures_after)
     return known.withColumn(f"{HELPER}from", F.greatest(F.lag(helper("time")).over(by_key), earliest))
-
-
-def _in_buckets(answers: DataFrame, *, width: int) -> DataFrame:
-    """Each interval once for each bucket it touches: two at most, as none is longer than one."""
-    touched = [frames.bucket(end, width=width) for end in (helper("from"), helper("time") - 1)]
-    return answers.withColumn(f"{HELPER}bucket", F.explode(F.array_distinct(F.array(*touched))))
 
 
 def _check(frame: DataFrame, table: DataFrame, *, pinned: PinnedActual) -> None:

@@ -107,8 +107,9 @@ def bucket_width(reach_us: int | None, *, table: Given) -> int | None:
     A table that is sent whole needs no more, and is too small for long arrays; the parts of any other stay short.
     """
     start, end = bounds_us(table.rows)
-    whole = table.strategy.name == BROADCAST or reach_us is None or reach_us >= end - start
-    return None if whole or reach_us is None else max(reach_us, 1)
+    if table.strategy.name == BROADCAST or reach_us is None or reach_us >= end - start:
+        return None
+    return max(reach_us, 1)
 
 
 def bucket(instant_us: Column, *, width: int | None) -> Column:

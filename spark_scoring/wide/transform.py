@@ -24,6 +24,8 @@ from spark_scoring.wide.schema import checked_rows, checked_tables
 from spark_scoring.wide.strategy import BROADCAST, strategy_of
 from spark_scoring.wide.window import window_part
 
+Met = Mapping[Lookup | AsOf | Window, Given]
+
 
 def transform(
     wide: WideTable,
@@ -49,9 +51,11 @@ def transform(
     frame = checked_rows(rows, wide=wide)
     ready(frame.sparkSession)
     given = _Tables(wide=wide, frames=known, within=within, keys=keys or {}, keeper=keeper)
-    for group in _groups(steps, tables=given):
+    # once for each step: a table's size is asked of the JVM
+    met = {step: given.of(step) for step in steps if not isinstance(step, Columns)}
+    for group in _groups(steps, met=met):
         with _refusals_of(f"{wide.name}: steps[{wide.steps.index(group[0])}]") as where:
-            frame = _added(frame, group=group, tables=given, where=where)
+            frame = _added(frame, group=group, met=met, where=where)
     with _refusals_of(f"{wide.name}: rules"):
         return add_rules(frame, rules=wide.rules)
 
@@ -65,17 +69,17 @@ def _refusals_of(where: str) -> Iterator[str]:
         raise step_not_possible(where, problem=str(problem.getMessage())) from problem
 
 
-def _groups(steps: Iterable[Step], *, tables: "_Tables") -> Iterator[tuple[Step, ...]]:
+def _groups(steps: Iterable[Step], *, met: Met) -> Iterator[tuple[Step, ...]]:
     """The steps in their order; those that follow each other and can share a join stand together."""
-    for _, group in groupby(steps, key=lambda step: _join_of(step, tables=tables)):
+    for _, group in groupby(steps, key=lambda step: _join_of(step, met=met)):
         yield tuple(group)
 
 
-def _join_of(step: Step, *, tables: "_Tables") -> object:
+def _join_of(step: Step, *, met: Met) -> object:
     """What steps that share a join have in common."""
     if not isinstance(step, AsOf | Window):
         return id(step)
-    table = tables.of(step)
+    table = met[step]
     if table.strategy.name != BROADCAST:
         return _index_of(step)
     return tuple(left.lower() for left, _ in step.on), table.keeper is None
@@ -109,30 +113,30 @@ class _Tables:
         return Given(frame=frame, contract=contract, rows=reached, strategy=strategy, keys=self.keys)
 
 
-def _added(frame: DataFrame, *, group: tuple[Step, ...], tables: _Tables, where: str) -> DataFrame:
+def _added(frame: DataFrame, *, group: tuple[Step, ...], met: Met, where: str) -> DataFrame:
     step = group[0]
     if isinstance(step, Columns):
         return add_columns(frame, step=step)
-    table = tables.of(step)
+    table = met[step]
     for one in group:
         if not isinstance(one, Columns):
-            _check_keys(frame, on=one.on, table=tables.of(one).frame, where=where)
+            _check_keys(frame, on=one.on, table=met[one].frame, where=where)
     if isinstance(step, Lookup):
         return add_lookup(frame, step=step, table=table)
     if isinstance(step, AsOf) and step.max_age is None and table.strategy.name != BROADCAST:
         return add_by_cell(frame, step=step, table=table)
-    return add_parts(frame, parts=list(_parts(group, tables=tables)))
+    return add_parts(frame, parts=list(_parts(group, met=met)))
 
 
-def _parts(group: tuple[Step, ...], *, tables: _Tables) -> Iterator[Part]:
+def _parts(group: tuple[Step, ...], *, met: Met) -> Iterator[Part]:
     for _, same in groupby(group, key=_index_of):
         steps = tuple(same)
         windows = [step for step in steps if isinstance(step, Window)]
         if windows:
-            yield window_part(windows, table=tables.of(windows[0]))
+            yield window_part(windows, table=met[windows[0]])
         for step in steps:
             if isinstance(step, AsOf):
-                yield as_of_part(step, table=tables.of(step))
+                yield as_of_part(step, table=met[step])
 
 
 def _check_keys(frame: DataFrame, *, on: tuple[tuple[str, str], ...], table: DataFrame, where: str) -> None:

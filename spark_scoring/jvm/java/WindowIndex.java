@@ -151,11 +151,12 @@ public class WindowIndex extends Bound {
   }
 
   private ArrayData values(Measure measure, InternalRow[] seen, DataType type) {
+    if (!measure.needs('z') || !Items.isFloat(type)) return Columns.of(seen, seen.length, measure.value, type);
     Object[] values = new Object[seen.length];
     for (int i = 0; i < values.length; i++) {
       values[i] = seen[i].isNullAt(measure.value) ? null : seen[i].get(measure.value, type);
     }
-    if (measure.needs('z') && Items.isFloat(type)) plusZeros(values, seen);
+    plusZeros(values, seen);
     return new GenericArrayData(values);
   }
 
