@@ -4,18 +4,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from spark_scoring.errors import ConfigError
 from spark_scoring.jvm.functions import call, ready
 
 
 def found(spark: SparkSession) -> list[int]:
-    index = F.struct(
-        F.array(F.lit(10), F.lit(20)).cast("array<bigint>"), F.array(F.lit(19), F.lit(29)).cast("array<bigint>")
-    )
+    index = "named_struct('from', array(10L, 20L), 'until', array(19L, 29L))"
     ready(spark)
-    rows = spark.range(5, 35, 10).select(call("as_of_position", "", index, F.col("id")).alias("position"))
+    rows = spark.range(5, 35, 10).selectExpr(f"{call('as_of_position', '', index, 'id')} as position")
     return [row["position"] for row in rows.collect()]
 
 

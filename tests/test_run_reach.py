@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from world import WIDE, make_world
 
 from spark_scoring import WideTable
+from spark_scoring.jvm.functions import ready
 from spark_scoring.run.reach import MOST_KEYS, reach_of
 from spark_scoring.wide import transform
 
@@ -75,3 +77,26 @@ def test_reading_only_what_is_reached_changes_nothing_and_skips_files(spark: Spa
     assert [row["n"] for row in everything] == [60, 60, 60]
     assert len(set(transform(wide, rows, tables).inputFiles())) == 20
     assert len(set(found.inputFiles())) < 10
+
+
+def test_a_plan_over_delta_tables_that_were_just_loaded_runs_no_job(spark: SparkSession, tmp_path: Path) -> None:
+    made = {"prices": history(spark, keys=2), "names": history(spark, keys=1).drop("seen").limit(1)}
+    for name, frame in made.items():
+        frame.write.format("delta").save(str(tmp_path / name))
+    # a version that nobody has asked for yet
+    history(spark, keys=2).write.format("delta").mode("append").save(str(tmp_path / "prices"))
+    DeltaTable.forPath(spark, str(tmp_path / "prices")).delete("k = 'k1'")
+    tables = {name: spark.read.format("delta").load(str(tmp_path / name)) for name in ("prices", "names")}
+    ready(spark)
+    rows = rows_of(spark, keys=2)
+    before = jobs_of(spark)
+
+    transform(WideTable.unpack(MAPPING), rows, tables)
+
+    assert jobs_of(spark) == before
+
+
+def jobs_of(spark: SparkSession) -> int:
+    """How many jobs the session has run."""
+    jvm: Any = spark.sparkContext._jsc
+    return int(jvm.sc().statusStore().jobsList(None).size())

@@ -12,11 +12,9 @@ from spark_scoring import errors
 from spark_scoring.io import delta
 from spark_scoring.io.delta import Size
 from spark_scoring.io.json import parsed
+from spark_scoring.jvm.sizes import UNKNOWN_BYTES
 from spark_scoring.spec.job import Source, Topic
 from spark_scoring.spec.wide import Column
-
-# Spark's word for a size that it does not know is more than this
-_UNKNOWN_BYTES = 2**60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,7 @@ def size_of(spark: SparkSession, pinned: Pin, frame: DataFrame) -> Size:
     plan: Any = frame._jdf.queryExecution().analyzed()
     leaves = plan.collectLeaves()
     found = [int(str(leaves.apply(i).stats().sizeInBytes())) for i in range(leaves.size())]
-    known = sum(found) if max(found, default=_UNKNOWN_BYTES) < _UNKNOWN_BYTES else None
+    known = sum(found) if max(found, default=UNKNOWN_BYTES) < UNKNOWN_BYTES else None
     return Size(bytes=known, files=len(frame.inputFiles()) or None, rows=None)
 
 

@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import Column, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from spark_scoring.errors import needs_classic_session
 
@@ -37,9 +36,9 @@ def ready(spark: SparkSession) -> None:
     thread.setContextClassLoader(_LOADERS[jvm])
 
 
-def call(kind: str, text: str, *arguments: Column) -> Column:
-    """The function of a kind, told what to do, of these columns."""
-    return F.call_function(f"{CATALOG}.`{kind}:{text}`", *arguments)
+def call(kind: str, text: str, *arguments: str) -> str:
+    """The function of a kind, told what to do, of these expressions; as SQL."""
+    return f"{CATALOG}.`{kind}:{text}`({', '.join(arguments)})"
 
 
 @cache

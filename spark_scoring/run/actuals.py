@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_scoring import errors
@@ -18,7 +18,7 @@ from spark_scoring.spec.actuals import Actual
 from spark_scoring.spec.scope import Name, Scope
 from spark_scoring.spec.wide import Rows
 from spark_scoring.wide import frames
-from spark_scoring.wide.frames import HELPER, REJECTED, helper
+from spark_scoring.wide.frames import HELPER, REJECTED, helper, named
 from spark_scoring.wide.zeros import holds_floats, zero_rank
 
 IMMATURE = "immature"
@@ -88,69 +88,73 @@ def with_actuals(
     return frame
 
 
-def left_out(pinned: Sequence[PinnedActual], *, rows: Rows, clock: datetime) -> Column:
+def left_out(pinned: Sequence[PinnedActual], *, rows: Rows, clock: datetime) -> str:
     """Why a row is not in the training set: its code, `immature` or `ambiguous`; null for one that is."""
-    time, now_us = F.unix_micros(frames.column(rows.time)), frames.micros(clock)
-    reason = F.col(f"{REJECTED}.code")
-    for one in pinned:
-        reason = F.coalesce(reason, F.when(time > now_us - frames.length_us(one.actual.matures_after), IMMATURE))
-    for one in pinned:
-        if one.actual.time is None:
-            reason = F.coalesce(reason, F.when(_twice(one.actual), AMBIGUOUS))
-    return reason
+    time, now_us = f"unix_micros({frames.column(rows.time)})", frames.micros(clock)
+    matures_us = max((frames.length_us(one.actual.matures_after) for one in pinned), default=0)
+    cases = [f"when {REJECTED} is not null then {REJECTED}.code"]
+    if pinned:
+        cases.append(f"when {time} > {now_us - matures_us}L then '{IMMATURE}'")
+    cases += [f"when {_twice(one.actual)} then '{AMBIGUOUS}'" for one in pinned if one.actual.time is None]
+    return f"case {' '.join(cases)} end"
 
 
-def _twice(actual: Actual) -> Column:
-    return helper(f"twice_{actual.name}")
+def _twice(actual: Actual) -> str:
+    return frames.column(f"{HELPER}twice_{actual.name}")
 
 
 def _add_only(frame: DataFrame, table: DataFrame, *, actual: Actual) -> DataFrame:
     """The one table row of the key; `__wide_twice_<name>` where there are more."""
-    value = F.first(frames.column(actual.column)).alias(f"{HELPER}value")
-    keyed = table.where(frames.keys_known(actual.on)).groupBy(*frames.key_columns(actual.on))
-    joined = frame.join(
-        keyed.agg(F.count(F.lit(1)).alias(f"{HELPER}count"), value), frames.keys_match(actual.on), "left"
-    )
+    value = f"{frames.column(actual.column)} as {HELPER}value"
+    known = table.where(frames.keys_known(actual.on)).selectExpr(*frames.key_columns(actual.on), value)
+    one = [f"count(1) as {HELPER}count", f"first({HELPER}value) as {HELPER}value"]
+    keyed = known.groupBy(*frames.key_names(actual.on)).agg(*map(F.expr, one))
+    joined = frame.join(keyed, F.expr(frames.keys_match(actual.on)), "left")
     added = [
-        F.when(helper("count") == 1, helper("value")).alias(actual.name),
-        (helper("count") > 1).alias(f"{HELPER}twice_{actual.name}"),
+        named(f"if({helper('count')} = 1, {helper('value')}, null)", actual.name),
+        f"{helper('count')} > 1 as {_twice(actual)}",
     ]
-    return frames.with_added(joined, before=frame.columns, added=added, rejected=F.col(REJECTED))
+    return frames.with_added(joined, before=frame.columns, added=added, rejected=REJECTED)
 
 
 def _add_next(
     frame: DataFrame, table: DataFrame, *, actual: Actual, time: str, rows: Rows, within: tuple[datetime, datetime]
 ) -> DataFrame:
     """The first table row with `row.time < table.time <= row.time + matures_after`."""
-    reach_us, at = frames.length_us(actual.matures_after), helper("at")
+    reach_us, at, instant = frames.length_us(actual.matures_after), helper("at"), frames.column(time)
     start, end = (frames.micros(bound) for bound in within)
-    instant = frames.column(time)
-    reachable = (instant > F.timestamp_micros(F.lit(start))) & (instant < F.timestamp_micros(F.lit(end + reach_us)))
-    seen = table.where(frames.keys_known(actual.on) & reachable)
+    reachable = [f"{instant} > {frames.at(start)}", f"{instant} < {frames.at(end + reach_us)}"]
+    seen = table.where(frames.all_of([frames.keys_known(actual.on), *reachable]))
     intervals = _intervals(_one_each(seen, actual=actual, time=time), actual=actual)
-    answers = frames.in_buckets(intervals, ends=[helper("from"), helper("time") - 1], width=reach_us)
-    same = frames.keys_match(actual.on) & (frames.bucket(at, width=reach_us) == helper("bucket"))
-    timed = frame.withColumn(f"{HELPER}at", F.unix_micros(frames.column(rows.time)))
-    joined = timed.join(answers, same & (helper("from") <= at) & (at < helper("time")), "left")
-    added = [helper("value").alias(actual.name)]
-    return frames.with_added(joined, before=frame.columns, added=added, rejected=F.col(REJECTED))
+    ends = [helper("from"), f"{helper('time')} - 1L"]
+    answers = frames.in_buckets(intervals, ends=ends, width=reach_us)
+    here = f"{frames.bucket(at, width=reach_us)} = {helper('bucket')}"
+    same = [frames.keys_match(actual.on), here, f"{helper('from')} <= {at}", f"{at} < {helper('time')}"]
+    timed = frame.selectExpr("*", f"unix_micros({frames.column(rows.time)}) as {at}")
+    joined = timed.join(answers, F.expr(frames.all_of(same)), "left")
+    added = [named(helper("value"), actual.name)]
+    return frames.with_added(joined, before=frame.columns, added=added, rejected=REJECTED)
 
 
 def _one_each(table: DataFrame, *, actual: Actual, time: str) -> DataFrame:
     """One row for each key and instant: of those that tie, the greatest value, nulls least."""
     value = frames.column(actual.column)
-    given = table.select(value.alias("value")).schema["value"].dataType
-    signed = [zero_rank(value, given=given).alias("signed")] if holds_floats(given) else []
-    greatest = F.max(F.struct(value.alias("order"), *signed, value.alias("value")))["value"]
-    instant = F.unix_micros(frames.column(time)).alias(f"{HELPER}time")
-    return table.groupBy(*frames.key_columns(actual.on), instant).agg(greatest.alias(f"{HELPER}value"))
+    given = table.selectExpr(named(value, "value")).schema["value"].dataType
+    signed = f"'signed', {zero_rank(value, given=given)}, " if holds_floats(given) else ""
+    item = f"named_struct('order', {value}, {signed}'value', {value}) as {HELPER}item"
+    items = table.selectExpr(
+        *frames.key_columns(actual.on), f"unix_micros({frames.column(time)}) as {HELPER}time", item
+    )
+    greatest = f"max({HELPER}item).value as {HELPER}value"
+    return items.groupBy(*frames.key_names(actual.on), helper("time")).agg(F.expr(greatest))
 
 
 def _intervals(known: DataFrame, *, actual: Actual) -> DataFrame:
     """At `__wide_from` <= instant < `__wide_time` the row is the next to become known, and soon enough."""
-    by_key = Window.partitionBy(*frames.key_names(actual.on)).orderBy(helper("time"))
-    earliest = helper("time") - frames.length_us(actual.matures_after)
-    return known.withColumn(f"{HELPER}from", F.greatest(F.lag(helper("time")).over(by_key), earliest))
+    time, keys = helper("time"), ", ".join(frames.key_names(actual.on))
+    before = f"lag({time}) over (partition by {keys} order by {time})"
+    earliest = f"{time} - {frames.length_us(actual.matures_after)}L"
+    return known.selectExpr("*", f"greatest({before}, {earliest}) as {HELPER}from")
 
 
 def _check(frame: DataFrame, table: DataFrame, *, pinned: PinnedActual) -> None:

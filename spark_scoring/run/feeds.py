@@ -130,7 +130,7 @@ def _checked(records: DataFrame, feed: Feed) -> DataFrame:
     frame = own.withColumn("__row", row).select("__topic", "__partition", "__offset", "__timestamp", "__raw", "__row.*")
     # a time that is null or far away is kept: such a row of a table matches nothing
     contract = Rows(key=(), time="", columns=feed.table.columns)
-    return frame.withColumn("__rejected", rejection(frame.columns, rows=contract))
+    return frame.selectExpr("*", f"{rejection(frame.columns, rows=contract)} as __rejected")
 
 
 def _metadata(feed: Feed, *, job: Job, generation: str, batch_id: int, span: Mapping[int, tuple[int, int]]) -> str:

@@ -4,10 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from spark_scoring.spec.wide import Columns, WideTable
-from spark_scoring.wide.frames import Keys, column
+from spark_scoring.wide.frames import Keys, column, instant
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -26,13 +25,12 @@ class Reach:
 
 def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
     """The reach of these rows; runs a job. Without a usable time it is the first instant of `time_range`."""
-    low, high = wide.rows.time_range
-    time = column(wide.rows.time)
-    usable = F.when((time >= F.lit(low)) & (time < F.lit(high)), F.unix_micros(time))
+    low, _ = wide.rows.time_range
+    usable = instant(wide.rows)
     names = _plain_keys(wide)
     # one more than is used tells that there are too many
-    values = [F.slice(F.collect_set(column(name)), 1, MOST_KEYS + 1).alias(f"key_{i}") for i, name in enumerate(names)]
-    first = rows.agg(F.min(usable).alias("low"), F.max(usable).alias("high"), *values).first()
+    values = [f"slice(collect_set({column(name)}), 1, {MOST_KEYS + 1}) as key_{i}" for i, name in enumerate(names)]
+    first = rows.selectExpr(f"min({usable}) as low", f"max({usable}) as high", *values).first()
     assert first is not None
     found = {name.lower(): tuple(first[f"key_{i}"]) for i, name in enumerate(names)}
     keys = {name: values for name, values in found.items() if len(values) <= MOST_KEYS}

@@ -22,9 +22,10 @@ from spark_scoring.run.target import differences
 from spark_scoring.run.widenings import Asked, Counted, Pairs, Piece, Widening
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Interval, Plan, iso
+from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Lookup, WideTable
 from spark_scoring.wide import transform
-from spark_scoring.wide.frames import REJECTED, all_of, column
+from spark_scoring.wide.frames import REJECTED, at, column, micros, named
 
 LEFT_OUT = "__left_out"
 
@@ -124,26 +125,25 @@ def _whole(prepared: Prepared, going: Widening, *, within: Bounds) -> DataFrame:
     spark, tables = prepared.spark, prepared.at(going.tables)
     time, (start, end) = column(going.wide.rows.time), within
     rows = sources.read(spark, going.rows, columns=going.wide.rows.columns)
-    rows = rows.where((time >= F.lit(start)) & (time < F.lit(end)))
+    rows = rows.where(f"{time} >= {at(micros(start))} and {time} < {at(micros(end))}")
     frame = transform(going.wide, rows, tables.frames, within=within, keeper=tables)
     # after transform, which never sees an actual
     frame = with_actuals(spark, frame, pinned=going.actuals, rows=going.wide.rows, within=within)
-    return frame.withColumn(LEFT_OUT, left_out(going.actuals, rows=going.wide.rows, clock=going.base.clock))
+    why = left_out(going.actuals, rows=going.wide.rows, clock=going.base.clock)
+    return frame.selectExpr("*", named(why, LEFT_OUT))
 
 
 def _written(frame: DataFrame) -> DataFrame:
     names = [name for name in frame.columns if name != REJECTED and not name.startswith("__")]
-    return frame.where(column(LEFT_OUT).isNull()).select(*map(column, names))
+    return frame.where(f"{LEFT_OUT} is null").selectExpr(*map(column, names))
 
 
 def _measures(going: Widening) -> list[Column]:
-    why = column(LEFT_OUT)
-    reasons = [F.count_if(why == code).alias(code) for code in (*_codes(going.wide), IMMATURE, AMBIGUOUS)]
-    nulls = [
-        F.count_if(all_of((why.isNull(), column(one.actual.name).isNull()))).alias(f"without {one.actual.name}")
-        for one in going.actuals
-    ]
-    return [F.count(F.lit(1)).alias("read"), F.count_if(why.isNull()).alias("rows"), *reasons, *nulls]
+    counts = {"read": "true", "rows": f"{LEFT_OUT} is null"}
+    counts |= {code: f"{LEFT_OUT} = {quote(code)}" for code in (*_codes(going.wide), IMMATURE, AMBIGUOUS)}
+    for name in (one.actual.name for one in going.actuals):
+        counts[f"without {name}"] = f"{LEFT_OUT} is null and {column(name)} is null"
+    return [F.expr(named(f"count_if({condition})", name)) for name, condition in counts.items()]
 
 
 def _codes(wide: WideTable) -> list[str]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType
 
 from spark_scoring.errors import condition_not_boolean
 from spark_scoring.spec.sql import Expression
 from spark_scoring.spec.wide import Columns, Rule
-from spark_scoring.wide.frames import REJECTED, reason, with_added
+from spark_scoring.wide.frames import REJECTED, named, reason, with_added
 
 Named = tuple[str, Expression]
 
@@ -17,8 +16,8 @@ Named = tuple[str, Expression]
 def add_columns(frame: DataFrame, *, step: Columns) -> DataFrame:
     """The frame with one column for each expression."""
     for layer in _layers(step.take):
-        added = [F.expr(expression.sql).alias(new) for new, expression in layer]
-        frame = with_added(frame, before=frame.columns, added=added, rejected=F.col(REJECTED))
+        added = [named(expression.sql, new) for new, expression in layer]
+        frame = with_added(frame, before=frame.columns, added=added, rejected=REJECTED)
     return frame
 
 
@@ -37,15 +36,20 @@ def add_rules(frame: DataFrame, *, rules: tuple[Rule, ...]) -> DataFrame:
     """The frame with the first broken rule as the reason of every row that has no other."""
     if not rules:
         return frame
-    rejected = F.coalesce(F.col(REJECTED), *[_broken(frame, rule=rule) for rule in rules])
-    return with_added(frame, before=frame.columns, added=[], rejected=rejected)
+    _check(frame, rules=rules)
+    broken = ", ".join(_broken(rule) for rule in rules)
+    return with_added(frame, before=frame.columns, added=[], rejected=f"coalesce({REJECTED}, {broken})")
 
 
-def _broken(frame: DataFrame, *, rule: Rule) -> Column:
-    condition = F.expr(rule.condition.sql)
-    given = frame.select(condition.alias("condition")).schema["condition"].dataType
-    if not isinstance(given, BooleanType):
-        raise condition_not_boolean(f"rules.{rule.name}", text=rule.condition.text, given=given.simpleString())
-    # Null breaks a rule too.
+def _check(frame: DataFrame, *, rules: tuple[Rule, ...]) -> None:
+    conditions = frame.selectExpr(*[named(rule.condition.sql, f"rule_{i}") for i, rule in enumerate(rules)])
+    for rule, found in zip(rules, conditions.schema, strict=True):
+        if not isinstance(found.dataType, BooleanType):
+            given = found.dataType.simpleString()
+            raise condition_not_boolean(f"rules.{rule.name}", text=rule.condition.text, given=given)
+
+
+def _broken(rule: Rule) -> str:
+    # null breaks a rule too
     detail = ", ".join(rule.condition.columns) or rule.name
-    return F.when(~F.coalesce(condition, F.lit(False)), reason(f"RULE:{rule.name}", detail=detail))
+    return f"if(({rule.condition.sql}) is true, null, {reason(f'RULE:{rule.name}', detail=detail)})"

@@ -10,7 +10,7 @@ from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, Table, WideTabl
 from spark_scoring.wide.items import read_by
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_tables
-from spark_scoring.wide.strategy import strategy_of
+from spark_scoring.wide.strategy import Limits, strategy_of
 
 ALL = "all of it"
 NOBODY = "nothing needs what it adds"
@@ -52,7 +52,8 @@ def _explained(step: Step, *, wide: WideTable, tables: Mapping[str, DataFrame], 
     contract = None if isinstance(step, Columns) else wide.table(step.table)
     how, why = None, "" if read else NOBODY
     if read and contract is not None and not isinstance(step, Columns):
-        found = strategy_of(step, tables[contract.name])
+        table = tables[contract.name]
+        found = strategy_of(step, table, limits=Limits.of(table.sparkSession))
         how, why = found.name, found.why
     return StepStrategy(
         step=_described(step),

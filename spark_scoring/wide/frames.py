@@ -1,15 +1,16 @@
-"""What the steps share: columns by name, instants in microseconds, a left join with at most one match."""
+"""What the steps share: columns by name, instants in microseconds, a left join with at most one match.
+
+Expressions are texts of Spark's SQL: a tree of `Column` costs one call to the JVM for each of its nodes.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import reduce
-from operator import and_, or_
-from typing import Any, Protocol
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
+from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Rows, Table
 from spark_scoring.wide.strategy import BROADCAST, Strategy
 
@@ -22,7 +23,8 @@ _MICROSECOND = timedelta(microseconds=1)
 _LONGEST_US = 2**62
 
 
-Keys = Mapping[str, tuple[Any, ...]]
+Key = str | int | date
+Keys = Mapping[str, tuple[Key, ...]]
 """Of columns of the rows, by their names in lower case, every value that there is but null."""
 
 
@@ -63,19 +65,24 @@ def kept(tables: Sequence[Given], index: DataFrame, *, what: object) -> DataFram
     return first.strategy.hinted(index)
 
 
-def column(name: str) -> Column:
+def column(name: str) -> str:
     """The column of exactly this name, dots and backticks included."""
-    return F.col(f"`{name.replace('`', '``')}`")
+    return "`" + name.replace("`", "``") + "`"
 
 
-def helper(name: str) -> Column:
+def named(value: str, name: str) -> str:
+    """The value as a column of exactly this name."""
+    return f"{value} as {column(name)}"
+
+
+def helper(name: str) -> str:
     """A column that lives inside one step only."""
-    return F.col(HELPER + name)
+    return HELPER + name
 
 
-def all_of(conditions: Iterable[Column]) -> Column:
+def all_of(conditions: Iterable[str]) -> str:
     """True where every condition is true."""
-    return reduce(and_, conditions)
+    return " and ".join(f"({condition})" for condition in conditions)
 
 
 def micros(moment: datetime) -> int:
@@ -94,11 +101,15 @@ def bounds_us(rows: Rows) -> tuple[int, int]:
     return micros(start), micros(end)
 
 
-def instant(rows: Rows) -> Column:
+def at(instant_us: int) -> str:
+    """The timestamp of an instant."""
+    return f"timestamp_micros({instant_us}L)"
+
+
+def instant(rows: Rows) -> str:
     """The row's time in microseconds; null, and so without a match, where it is outside `time_range`."""
     time, (start, end) = column(rows.time), bounds_us(rows)
-    inside = (time >= F.timestamp_micros(F.lit(start))) & (time < F.timestamp_micros(F.lit(end)))
-    return F.when(inside, F.unix_micros(time))
+    return f"case when {time} >= {at(start)} and {time} < {at(end)} then unix_micros({time}) end"
 
 
 def bucket_width(reach_us: int | None, *, table: Given) -> int | None:
@@ -112,23 +123,22 @@ def bucket_width(reach_us: int | None, *, table: Given) -> int | None:
     return max(reach_us, 1)
 
 
-def bucket(instant_us: Column, *, width: int | None) -> Column:
+def bucket(instant_us: str, *, width: int | None) -> str:
     """The first microsecond of the bucket that holds an instant; without a width there is one bucket, 0."""
-    start = F.lit(0) if width is None else instant_us - F.pmod(instant_us, F.lit(width))
-    return start.cast("bigint")
+    return "0L" if width is None else f"({instant_us}) - pmod({instant_us}, {width}L)"
 
 
-def in_buckets(items: DataFrame, *, ends: Sequence[Column], width: int | None) -> DataFrame:
+def in_buckets(items: DataFrame, *, ends: Sequence[str], width: int | None) -> DataFrame:
     """Each item once for each bucket that it touches: those of its two ends, which are no further apart than one."""
     if width is None:
-        return items.withColumn(f"{HELPER}bucket", bucket(F.lit(0), width=None))
-    touched = F.array_distinct(F.array(*[bucket(end, width=width) for end in ends]))
-    return items.withColumn(f"{HELPER}bucket", F.explode(touched))
+        return items.selectExpr("*", f"0L as {HELPER}bucket")
+    touched = ", ".join(bucket(end, width=width) for end in ends)
+    return items.selectExpr("*", f"explode(array_distinct(array({touched}))) as {HELPER}bucket")
 
 
-def key_columns(on: Sequence[tuple[str, str]]) -> list[Column]:
+def key_columns(on: Sequence[tuple[str, str]]) -> list[str]:
     """The table's side of `on`, under the names that `keys_match` expects."""
-    return [column(right).alias(f"{HELPER}key_{i}") for i, (_, right) in enumerate(on)]
+    return [f"{column(right)} as {HELPER}key_{i}" for i, (_, right) in enumerate(on)]
 
 
 def key_names(on: Sequence[tuple[str, str]]) -> list[str]:
@@ -136,35 +146,43 @@ def key_names(on: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{HELPER}key_{i}" for i in range(len(on))]
 
 
-def keys_match(on: Sequence[tuple[str, str]]) -> Column:
+def keys_match(on: Sequence[tuple[str, str]]) -> str:
     """The join condition of `on`; a null key matches nothing."""
-    return all_of(column(left) == helper(f"key_{i}") for i, (left, _) in enumerate(on))
+    return all_of(f"{column(left)} = {HELPER}key_{i}" for i, (left, _) in enumerate(on))
 
 
-def keys_known(on: Sequence[tuple[str, str]]) -> Column:
+def keys_known(on: Sequence[tuple[str, str]]) -> str:
     """True for the table rows whose whole key is there."""
-    return all_of(column(right).isNotNull() for _, right in on)
+    return all_of(f"{column(right)} is not null" for _, right in on)
 
 
-def keys_of_rows(table: Given, *, on: Sequence[tuple[str, str]]) -> list[Column]:
+def keys_of_rows(table: Given, *, on: Sequence[tuple[str, str]]) -> list[str]:
     """Conditions that leave out table rows which no row has the key of; literals, so that they reach the files."""
     known = [(column(right), table.keys[left.lower()]) for left, right in on if left.lower() in table.keys]
-    return [_one_of(there, values) for there, values in known]
+    return [_one_of(there, [_literal(value) for value in values]) for there, values in known]
 
 
-def _one_of(there: Column, values: tuple[Any, ...]) -> Column:
+def _one_of(there: str, values: Sequence[str]) -> str:
     if not values:
-        return F.lit(False)
+        return "false"
+    if len(values) > FEW:
+        return f"{there} in ({', '.join(values)})"
     # files are skipped by each of a few values, but only by the least and greatest of a list
-    return reduce(or_, [there == value for value in values]) if len(values) <= FEW else there.isin(*values)
+    return " or ".join(f"{there} = {value}" for value in values)
 
 
-def with_added(frame: DataFrame, *, before: Sequence[str], added: Sequence[Column], rejected: Column) -> DataFrame:
+def _literal(value: Key) -> str:
+    if isinstance(value, date):
+        return f"date '{value.isoformat()}'"
+    return quote(value) if isinstance(value, str) else str(value)
+
+
+def with_added(frame: DataFrame, *, before: Sequence[str], added: Sequence[str], rejected: str) -> DataFrame:
     """The columns of `before`, then the added ones, `rejected` last; every other column is dropped."""
     kept = [column(name) for name in before if name != REJECTED]
-    return frame.select(*kept, *added, rejected.alias(REJECTED))
+    return frame.selectExpr(*kept, *added, f"{rejected} as {REJECTED}")
 
 
-def reason(code: str, *, detail: str) -> Column:
+def reason(code: str, *, detail: str) -> str:
     """A reason as `rejected` holds it."""
-    return F.struct(F.lit(code).alias("code"), F.lit(detail).alias("detail"))
+    return f"named_struct('code', {quote(code)}, 'detail', {quote(detail)})"

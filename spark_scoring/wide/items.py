@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 from pyspark.sql.types import BooleanType, DataType, DecimalType
 
 from spark_scoring.errors import aggregate_not_defined, condition_not_boolean
@@ -62,19 +61,19 @@ def read_by(steps: Sequence[Window]) -> Read:
     )
 
 
-def item_of(seen: DataFrame, *, read: Read, contract: Table) -> Column:
+def item_of(seen: DataFrame, *, read: Read, contract: Table) -> str:
     """A table row as a struct: its place in the order first, so that items can be sorted."""
     types = {name: seen.schema[name].dataType for name in read.columns(contract)}
     time, known = instants(contract)
-    columns = [column(name).alias(f"column_{i}") for i, name in enumerate(types)] or [F.lit(0).alias("none")]
-    place = [time.alias("time"), known.alias("known"), F.struct(*columns).alias("order")]
-    # Rows of one place can still differ in the sign of a zero, which an expression can see.
-    floats = {name: given for name, given in types.items() if holds_floats(given)}
-    zeros = [zero_rank(column(name), given=given).alias(f"zero_{name}") for name, given in floats.items()]
-    conditions = [F.expr(found.sql).alias(f"condition_{i}") for i, found in enumerate(read.conditions)]
-    arguments = [F.expr(found.sql).alias(f"argument_{i}") for i, found in enumerate(read.arguments)]
-    doubles = [F.expr(found.sql).cast("double").alias(f"double_{i}") for i, found in enumerate(read.deviating)]
-    return F.struct(*place, *zeros, *conditions, *arguments, *doubles)
+    order = [f"'column_{i}', {column(name)}" for i, name in enumerate(types)] or ["'none', 0"]
+    fields = [f"'time', {time}", f"'known', {known}", f"'order', named_struct({', '.join(order)})"]
+    # rows of one place can still differ in the sign of a zero, which an expression can see
+    floats = [(name, given) for name, given in types.items() if holds_floats(given)]
+    fields += [f"'zero_{i}', {zero_rank(column(name), given=given)}" for i, (name, given) in enumerate(floats)]
+    fields += [f"'condition_{i}', {found.sql}" for i, found in enumerate(read.conditions)]
+    fields += [f"'argument_{i}', {found.sql}" for i, found in enumerate(read.arguments)]
+    fields += [f"'double_{i}', cast({found.sql} as double)" for i, found in enumerate(read.deviating)]
+    return f"named_struct({', '.join(fields)})"
 
 
 def check_types(types: Mapping[str, DataType], *, steps: Sequence[Window]) -> None:

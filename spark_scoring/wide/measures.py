@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from spark_scoring.spec.wide import Aggregate, Window
-from spark_scoring.wide.frames import length_us
+from spark_scoring.wide.frames import length_us, named
 from spark_scoring.wide.items import Read, read_by
 
 # what an index keeps beside the places of a measure's values, one letter for each thing
@@ -54,19 +52,19 @@ class Plan:
             calls = [self._aggregate(aggregate) for _, aggregate in step.take]
             yield ";".join([str(length_us(step.last)), "known" if self.known else "", *calls])
 
-    def columns(self, index: Column, found: Sequence[Column]) -> list[Column]:
+    def columns(self, index: str, found: Sequence[str]) -> list[str]:
         """The columns that the steps add, out of what was found for each of them."""
-        return [column.alias(new) for new, column in self._columns(index, found)]
+        return [named(value, new) for new, value in self._columns(index, found)]
 
-    def _columns(self, index: Column, found: Sequence[Column]) -> Iterator[tuple[str, Column]]:
+    def _columns(self, index: str, found: Sequence[str]) -> Iterator[tuple[str, str]]:
         for step, there in zip(self.steps, found, strict=True):
             for j, (new, aggregate) in enumerate(step.take):
-                value = there[f"a{j}"]
+                value = f"{there}.a{j}"
                 if aggregate.function in _GIVES_A_PLACE:
                     place = list(self.needs).index(measure_of(aggregate, read=self.read))
-                    value = F.get(index[f"m{place}_8"], value)
+                    value = f"get({index}.m{place}_8, {value})"
                 # no index was found where a row has no usable instant, or its key no table row
-                yield new, F.coalesce(value, F.lit(0)) if aggregate.function in _COUNTS else value
+                yield new, f"coalesce({value}, 0L)" if aggregate.function in _COUNTS else value
 
     def _aggregate(self, aggregate: Aggregate) -> str:
         own = measure_of(aggregate, read=self.read)

@@ -1,9 +1,8 @@
 """Contracts of frames, checked before any data is read, and `SCHEMA`, checked row by row."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 from spark_scoring.errors import (
     column_missing,
@@ -12,9 +11,10 @@ from spark_scoring.errors import (
     name_not_free,
     table_not_given,
 )
+from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Column as Declared
 from spark_scoring.spec.wide import Rows, Table, WideTable
-from spark_scoring.wide.frames import HELPER, REJECTED, column, instant, reason
+from spark_scoring.wide.frames import HELPER, REJECTED, column, instant, named, reason
 
 PARSE = "__parse"
 BAD = "__bad"
@@ -37,8 +37,8 @@ def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
         if sum(name.lower() == other.lower() for other in frame.columns) > 1:
             raise column_twice("rows", name=name)
     spelled = {declared.name.lower(): declared.name for declared in wide.rows.columns}
-    kept = [column(name).alias(spelled.get(name.lower(), name)) for name in frame.columns]
-    return frame.select(*kept, rejection(frame.columns, rows=wide.rows).alias(REJECTED))
+    kept = [named(column(name), spelled.get(name.lower(), name)) for name in frame.columns]
+    return frame.selectExpr(*kept, named(rejection(frame.columns, rows=wide.rows), REJECTED))
 
 
 def checked_tables(tables: Mapping[str, DataFrame], *, contracts: Iterable[Table]) -> dict[str, DataFrame]:
@@ -53,7 +53,7 @@ def checked_tables(tables: Mapping[str, DataFrame], *, contracts: Iterable[Table
             raise table_not_given(contract.name, given=tables)
         frame, where = given[contract.name.lower()], f"table '{contract.name}'"
         _check(frame, columns=contract.columns, where=where)
-        checked[contract.name] = frame.select(*[F.col(f"`{found.name}`") for found in contract.columns])
+        checked[contract.name] = frame.selectExpr(*[column(found.name) for found in contract.columns])
     return checked
 
 
@@ -69,29 +69,32 @@ def _check(frame: DataFrame, *, columns: Iterable[Declared], where: str) -> None
             raise column_of_other_type(where, name=declared.name, given=given, declared=declared.type)
 
 
-def rejection(names: Sequence[str], *, rows: Rows) -> Column:
+def rejection(names: Sequence[str], *, rows: Rows) -> str:
     """`PARSE`, else the first declared column that breaks the contract, else null."""
-    reasons = [_schema_broken(declared, names=names, rows=rows) for declared in rows.columns]
+    cases = [case for declared in rows.columns for case in _schema_broken(declared, names=names, rows=rows)]
     if PARSE in names:
-        parse = F.struct(F.lit("PARSE").alias("code"), column(PARSE).alias("detail"))
-        reasons.insert(0, F.when(column(PARSE).isNotNull(), parse))
+        parse = f"named_struct('code', 'PARSE', 'detail', {PARSE})"
+        cases.insert(0, (f"{PARSE} is not null", parse))
     if BAD in names:
-        unknown = F.array_contains(column(BAD), UNKNOWN_FIELD)
-        reasons.append(F.when(unknown, _schema("a field that is not declared")))
-    return F.coalesce(*reasons, F.lit(None).cast("struct<code: string, detail: string>"))
+        cases.append((_is_bad(UNKNOWN_FIELD), _schema("a field that is not declared")))
+    whens = " ".join(f"when {condition} then {found}" for condition, found in cases)
+    nothing = "cast(null as struct<code: string, detail: string>)"
+    return f"case {whens} else {nothing} end" if cases else nothing
 
 
-def _schema_broken(declared: Declared, *, names: Sequence[str], rows: Rows) -> Column:
-    name, value = declared.name, column(declared.name)
-    found = F.when(F.lit(False), _schema(""))
+def _schema_broken(declared: Declared, *, names: Sequence[str], rows: Rows) -> Iterator[tuple[str, str]]:
+    name = declared.name
     if BAD in names:
-        found = found.when(F.array_contains(column(BAD), name), _schema(f"{name}: a value of another JSON type"))
+        yield _is_bad(name), _schema(f"{name}: a value of another JSON type")
     if not declared.nullable:
-        found = found.when(value.isNull(), _schema(f"{name}: null, declared not null"))
+        yield f"{column(name)} is null", _schema(f"{name}: null, declared not null")
     if name == rows.time:
-        found = found.when(instant(rows).isNull(), _schema(f"{name}: outside time_range"))
-    return found
+        yield f"({instant(rows)}) is null", _schema(f"{name}: outside time_range")
 
 
-def _schema(detail: str) -> Column:
+def _is_bad(name: str) -> str:
+    return f"array_contains({BAD}, {quote(name)})"
+
+
+def _schema(detail: str) -> str:
     return reason("SCHEMA", detail=detail)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
+from spark_scoring.jvm.sizes import plan_bytes
 from spark_scoring.spec.wide import AsOf, Lookup, Window
 
 BROADCAST, SHUFFLE = "broadcast", "shuffle"
 KIB = 1024
 BROADCAST_BYTES = 64 * KIB**2
-_UNKNOWN_BYTES = 2**60  # what Spark assumes of a frame it knows nothing of is more than this
 _THRESHOLD = "spark.sql.autoBroadcastJoinThreshold"
 
 
@@ -26,11 +26,25 @@ class Strategy:
         return index.hint("broadcast" if self.name == BROADCAST else "shuffle_hash")
 
 
-def strategy_of(step: Lookup | AsOf | Window, table: DataFrame) -> Strategy:
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a session sets: the most bytes that Spark itself would broadcast; negative for never."""
+
+    threshold: int
+
+    @staticmethod
+    def of(spark: SparkSession) -> "Limits":
+        jvm: Any = spark._jvm
+        text = str(spark.conf.get(_THRESHOLD, "10485760"))
+        never = text.startswith("-")
+        return Limits(threshold=-1 if never else jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
+
+
+def strategy_of(step: Lookup | AsOf | Window, table: DataFrame, *, limits: Limits) -> Strategy:
     """What the step itself says, else broadcast for a table of up to 64 MiB, or as much as Spark's own threshold."""
     if step.strategy:
         return Strategy(name=step.strategy, why="the step says so")
-    size, limit = _bytes(table), _limit(table)
+    size, limit = plan_bytes(table), limits.threshold
     if size is None:
         return Strategy(name=SHUFFLE, why="nobody knows the table's size")
     if limit < 0:
@@ -39,19 +53,6 @@ def strategy_of(step: Lookup | AsOf | Window, table: DataFrame) -> Strategy:
     if size <= most:
         return Strategy(name=BROADCAST, why=f"{size_text(size)} is at most {size_text(most)}")
     return Strategy(name=SHUFFLE, why=f"{size_text(size)} is more than {size_text(most)}")
-
-
-def _bytes(table: DataFrame) -> int | None:
-    """The size in files or memory, without a job: what the plan says before anything is optimised."""
-    jdf: Any = table._jdf
-    size = int(str(jdf.queryExecution().analyzed().stats().sizeInBytes()))
-    return None if size >= _UNKNOWN_BYTES else size
-
-
-def _limit(table: DataFrame) -> int:
-    jvm: Any = table.sparkSession._jvm
-    text = str(table.sparkSession.conf.get(_THRESHOLD, "10485760"))
-    return -1 if text.startswith("-") else int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
 
 
 def size_text(size: int) -> str:

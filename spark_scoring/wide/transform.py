@@ -21,7 +21,7 @@ from spark_scoring.wide.joint import Part, add_parts
 from spark_scoring.wide.lookup import add_lookup
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_rows, checked_tables
-from spark_scoring.wide.strategy import BROADCAST, strategy_of
+from spark_scoring.wide.strategy import BROADCAST, Limits, strategy_of
 from spark_scoring.wide.window import window_part
 
 Met = Mapping[Lookup | AsOf | Window, Given]
@@ -50,7 +50,8 @@ def transform(
     known = checked_tables(tables, contracts=contracts)
     frame = checked_rows(rows, wide=wide)
     ready(frame.sparkSession)
-    given = _Tables(wide=wide, frames=known, within=within, keys=keys or {}, keeper=keeper)
+    limits = Limits.of(frame.sparkSession)
+    given = _Tables(wide=wide, frames=known, within=within, keys=keys or {}, keeper=keeper, limits=limits)
     # once for each step: a table's size is asked of the JVM
     met = {step: given.of(step) for step in steps if not isinstance(step, Columns)}
     for group in _groups(steps, met=met):
@@ -102,11 +103,12 @@ class _Tables:
     within: tuple[datetime, datetime] | None
     keys: Keys
     keeper: Keeper | None
+    limits: Limits
 
     def of(self, step: Lookup | AsOf | Window) -> Given:
         contract = self.wide.table(step.table)
         frame, rows = self.frames[contract.name], self.wide.rows
-        strategy = strategy_of(step, frame)
+        strategy = strategy_of(step, frame, limits=self.limits)
         if self.keeper and strategy.name == BROADCAST and self.keeper.keeps(contract.name):
             return Given(frame=frame, contract=contract, rows=rows, strategy=strategy, keeper=self.keeper)
         reached = rows if self.within is None else replace(rows, time_range=self.within)

@@ -9,7 +9,6 @@ match, legal on a stream. Steps over one table and one key share the index of th
 from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from spark_scoring.jvm.functions import call
@@ -36,6 +35,7 @@ def window_part(steps: Sequence[Window], *, table: Given) -> Part:
         table=table,
         what=tuple(steps),
         items=items,
+        item=helper("item"),
         width=frames.bucket_width(last_us, table=table),
         index=lambda items: call("window_index", plan.index(), items),
         found=lambda index, at: [call("window_aggregates", text, index, at) for text in plan.found()],
@@ -48,10 +48,10 @@ def _items(table: Given, *, steps: Sequence[Window], last_us: int) -> DataFrame:
 
     A window reaches a row at the instants time < instant <= time + last.
     """
-    on = steps[0].on
+    on, (time, _) = steps[0].on, instants(table.contract)
     seen = reachable(table, on=on, back_us=last_us)
-    item = item_of(seen, read=read_by(steps), contract=table.contract).alias(f"{HELPER}item")
-    items = seen.select(*frames.key_columns(on), *instants(table.contract), item)
+    item = item_of(seen, read=read_by(steps), contract=table.contract)
+    items = seen.selectExpr(*frames.key_columns(on), f"{time} as {HELPER}time", f"{item} as {HELPER}item")
     width = frames.bucket_width(last_us, table=table)
-    placed = frames.in_buckets(items, ends=[helper("time") + 1, helper("time") + (width or 0)], width=width)
-    return placed.select(*map(F.col, frames.key_names(on)), helper("bucket"), helper("item"))
+    ends = [f"{helper('time')} + 1L", f"{helper('time')} + {width or 0}L"]
+    return frames.in_buckets(items, ends=ends, width=width)
