@@ -163,9 +163,17 @@ def write_tables(spark: SparkSession, folder: Path) -> None:
         frame.coalesce(1).write.format("delta").save(str(folder / name))
 
 
-def package_model(spark: SparkSession, folder: Path, *, alias: str = "champion", strength: float = 1.0) -> None:
+def package_model(
+    spark: SparkSession,
+    folder: Path,
+    *,
+    alias: str = "champion",
+    strength: float = 1.0,
+    mapping: Mapping[str, Any] = WIDE,
+    name: str = "late",
+) -> None:
     """Train a logistic regression on the widened rows and register it."""
-    wide = WideTable.unpack(WIDE)
+    wide = WideTable.unpack(mapping)
     tables = {name: spark.read.format("delta").load(str(folder / name)) for name in WIDE["tables"]}
     rows = spark.read.format("delta").load(str(folder / "flights"))
     sample = wide.transform(rows, tables).where("rejected is null").drop("rejected").fillna(HOLES)
@@ -176,7 +184,7 @@ def package_model(spark: SparkSession, folder: Path, *, alias: str = "champion",
         (_filled(), FEATURES[1:]),
     )
     model = make_pipeline(encoder, LogisticRegression(C=strength)).fit(frame[FEATURES], frame["miles"].fillna(0) > 130)
-    package(model, wide=wide, sample=table, name="late", registry=f"sqlite:///{folder}/mlflow.db", alias=alias)
+    package(model, wide=wide, sample=table, name=name, registry=f"sqlite:///{folder}/mlflow.db", alias=alias)
 
 
 def _filled() -> Any:

@@ -135,10 +135,11 @@ def golden_differs(uri: str, *, rows: int, scores: int, labels: int, greatest: s
     )
 
 
-def different_wide(given: str, *, champion: str) -> RunError:
+def definitions_differ(where: str, *, given: object, of: str, known: object, before: str) -> RunError:
     return RunError(
-        f"{given} has another wide table than the champion, {champion}. Models of one job share one wide table for "
-        "now: package both with the same wide.yaml, or run them as two jobs."
+        f"wide table {of}: {where} is {given}, in the wide table {before} of the same job it is {known}. "
+        "All models of a job share key, time and time_range of the rows and the types of columns: "
+        "package one of them with the other's, or run them as two jobs."
     )
 
 

@@ -75,3 +75,10 @@ def feed_owned(table: str, *, owner: str, job: str) -> RunError:
         f"table '{table}' is fed by job '{owner}', so '{job}' cannot feed it too. "
         "Take the 'feed' out of one of the two jobs."
     )
+
+
+def feed_not_read(table: str, *, columns: Iterable[str], job: str) -> RunError:
+    return RunError(
+        f"it reads {listed(columns)} of table {table}, which this stream of {job} began without: "
+        "a running stream reads the feeds that it began with. Stop the stream and start it again."
+    )

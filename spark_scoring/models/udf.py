@@ -1,7 +1,7 @@
 """Scores beside the rows: one Arrow UDF for all models of a job."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
+from spark_scoring.models.contract import Feature
 from spark_scoring.models.package import Package, archive_of
 from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
 
@@ -20,10 +21,18 @@ KEPT_BROADCASTS = 16
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredModel:
-    """A package and the role it has in the job: champion, challenger or shadow."""
+    """A package and the role it has in the job: champion, challenger or shadow.
+
+    `columns`: where its features stand in the frame, by their names in lower case, if not under their own.
+    """
 
     role: str
     package: Package
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    def column(self, feature: Feature) -> str:
+        """The frame's column that holds a feature, in lower case."""
+        return self.columns.get(feature.name.lower(), feature.name).lower()
 
 
 @dataclass(kw_only=True)
@@ -63,10 +72,11 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
             digest=model.package.digest,
             spec=model.package.spec,
             archive=broadcasts.get(model.package, context),
+            columns=tuple(map(model.column, model.package.features)),
         )
         for model in models
     )
-    names = tuple(dict.fromkeys(f.name.lower() for model in models for f in model.package.features))
+    names = tuple(dict.fromkeys(name for model in shipped for name in model.columns))
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
     score = arrow_udf(scorer(names, models=shipped), returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
@@ -77,9 +87,10 @@ def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:
     types = {column.name.lower(): column.dataType.simpleString() for column in frame.schema}
     if SCORES in types:
         raise name_taken("score_rows", given=SCORES, taken_by="a column of the frame")
-    for package in (model.package for model in models):
+    for model in models:
+        package = model.package
         for feature in package.features:
-            given = types.get(feature.name.lower())
+            given = types.get(model.column(feature))
             if given is None:
                 raise feature_missing(package.uri, name=feature.name, known=frame.columns)
             if given != feature.type:

@@ -26,7 +26,7 @@ SCORES_TYPE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Shipped:
-    """What the workers get of a model."""
+    """What the workers get of a model. `columns`: the names under which its features come to them, in its order."""
 
     role: str
     name: str
@@ -34,6 +34,7 @@ class Shipped:
     digest: str
     spec: ModelSpec
     archive: "Broadcast[bytes]"
+    columns: tuple[str, ...]
 
 
 def scorer(names: tuple[str, ...], *, models: tuple[Shipped, ...]) -> Callable[..., pa.Array]:
@@ -56,7 +57,7 @@ def scores_of(columns: dict[str, pa.Array], *, wanted: pa.Array, models: tuple[S
 
 def _score(columns: dict[str, pa.Array], rows: int, model: Shipped) -> Scored:
     features = model.spec.features
-    arrays = [columns[feature.name.lower()] for feature in features]
+    arrays = [columns[name] for name in model.columns]
     try:
         predict = CACHE.get(model.digest, spec=model.spec, archive=lambda: model.archive.value)
     except Exception as error:  # noqa: BLE001 - a model that cannot be loaded must not take the others with it

@@ -109,12 +109,11 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     sides += [(job.output.stream, None)] if job.stream else []
     analysed = [analyse(spark, job, models, target=str(target), rows=rows) for target, rows in sides]
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
-    needed = frozenset(output.feature_names(models))
-    steps = _steps(spark, job, tables, needed=needed)
+    steps = _steps(spark, job, tables, models=models)
     return JobReport(
         models=tuple((m.role, described(m.package)) for m in models),
         steps=steps,
-        actuals=_actuals(spark, job, tables),
+        actuals=_actuals(spark, job, tables, wide=models[0].package.wide),
         columns=tuple(analysed[0].columns),
         unused=tuple(name for step in steps for name in step.unused),
         left_out=tuple(step.step for step in steps if not step.read),
@@ -127,25 +126,33 @@ def _rows(spark: SparkSession, rows: Source | None, wide: WideTable) -> DataFram
     return sources.read(spark, sources.pin(spark, rows, name="rows.batch"), columns=wide.rows.columns)
 
 
-def _steps(spark: SparkSession, job: Job, tables: Tables, *, needed: frozenset[str]) -> tuple[StepReport, ...]:
-    frames, wanted = tables.frames(spark), columns_read(tables.wide, needed=needed)
+def _steps(spark: SparkSession, job: Job, tables: Tables, *, models: Sequence[ScoredModel]) -> tuple[StepReport, ...]:
+    """The steps of every wide table; where there are several, each with the roles of its models."""
+    frames, wides = tables.frames(spark), inputs.wides_of(models)
     sizes = {name: sources.size_of(spark, pinned, frames[name]) for name, pinned in tables.pins.items()}
-    return tuple(
-        StepReport(
-            step=found.step,
-            table=found.table or "",
-            strategy=found.strategy,
-            why=found.why,
-            version=tables.versions[found.table] if found.table else None,
-            size=sizes[found.table] if found.table else None,
-            reads=found.reads,
-            reach=_reach(job, found, tables),
-            adds=found.adds,
-            unused=tuple(name for name in found.adds if name.lower() not in wanted),
-            read=found.read,
-        )
-        for found in strategies(tables.wide, frames, needed=needed)
-    )
+    found: list[StepReport] = []
+    for wide in wides:
+        own = [model for model in models if model.package.wide == wide]
+        of = f"{', '.join(model.role for model in own)}: " if len(wides) > 1 else ""
+        needed = frozenset(output.feature_names(own))
+        wanted = columns_read(wide, needed=needed)
+        found += [
+            StepReport(
+                step=f"{of}{step.step}",
+                table=step.table or "",
+                strategy=step.strategy,
+                why=step.why,
+                version=tables.versions[step.table] if step.table else None,
+                size=sizes[step.table] if step.table else None,
+                reads=step.reads,
+                reach=_reach(job, step, tables),
+                adds=step.adds,
+                unused=tuple(name for name in step.adds if name.lower() not in wanted),
+                read=step.read,
+            )
+            for step in strategies(wide, frames, needed=needed)
+        ]
+    return tuple(found)
 
 
 def _reach(job: Job, step: StepStrategy, tables: Tables) -> str | None:
@@ -158,10 +165,10 @@ def _reach(job: Job, step: StepStrategy, tables: Tables) -> str | None:
     return f"{step.reach}; in batch {WHOLE}" if job.batch else step.reach
 
 
-def _actuals(spark: SparkSession, job: Job, tables: Tables) -> tuple[ActualReport, ...]:
+def _actuals(spark: SparkSession, job: Job, tables: Tables, *, wide: WideTable) -> tuple[ActualReport, ...]:
     if not job.actuals:
         return ()
-    pinned, wide = pin_actuals(spark, job.actuals, job=job.path), tables.wide
+    pinned = pin_actuals(spark, job.actuals, job=job.path)
     widened = transform(wide, _rows(spark, job.batch, wide), tables.frames(spark))
     # planned, never run: contracts, columns and types are checked on the way
     with_actuals(spark, widened, pinned=pinned, rows=wide.rows, within=wide.rows.time_range)

@@ -13,11 +13,11 @@ from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.models.flavor import resolve
 from spark_scoring.models.golden import check_golden
-from spark_scoring.models.package import Package
 from spark_scoring.models.store import cache_beside
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
 from spark_scoring.spec.plan import ModelPin
+from spark_scoring.spec.union import union_of
 from spark_scoring.spec.wide import WideTable
 
 
@@ -62,7 +62,7 @@ def at_versions(tables: Tables, versions: Mapping[str, int | None]) -> Tables:
 def load_models(spark: SparkSession, job: Job) -> tuple[ScoredModel, ...]:
     """The job's models, aliases resolved, files verified, golden samples scored in the workers.
 
-    Raises: RunError: a model is missing, unfit, or shares no wide table with the champion.
+    Raises: RunError: a model is missing or unfit.
     """
     return tuple(load_model(spark, job, ref) for ref in job.models)
 
@@ -95,16 +95,20 @@ def load_model(spark: SparkSession, job: Job, ref: ModelRef) -> ScoredModel:
     return ScoredModel(role=ref.role, package=package)
 
 
-def one_wide(models: Sequence[ScoredModel]) -> WideTable:
-    """The wide table that all models of the job share.
+def wides_of(models: Sequence[ScoredModel]) -> tuple[WideTable, ...]:
+    """The different wide tables of the models."""
+    found: list[WideTable] = []
+    for wide in (model.package.wide for model in models):
+        found += [] if wide in found else [wide]
+    return tuple(found)
 
-    Raises: RunError: they do not share one.
+
+def one_wide(models: Sequence[ScoredModel]) -> WideTable:
+    """What the wide tables of the models read, as one.
+
+    Raises: RunError: two of them do not go together.
     """
-    first = models[0].package
-    for model in models[1:]:
-        if model.package.wide != first.wide:
-            raise errors.different_wide(_title(model.package), champion=_title(first))
-    return first.wide
+    return union_of(wides_of(models))
 
 
 def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
@@ -112,10 +116,6 @@ def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
     return tuple(
         ModelPin(role=m.role, model=m.package.name, version=m.package.version, digest=m.package.digest) for m in models
     )
-
-
-def _title(package: Package) -> str:
-    return f"{package.name} version {package.version}"
 
 
 def _cache(job: Job) -> Path:

@@ -1,17 +1,22 @@
 """The output rows: one for each row in, scored or rejected, in the columns that batch and stream share."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pyspark.sql.functions as F
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 
+from spark_scoring import errors
 from spark_scoring.models.udf import ScoredModel, score_rows
+from spark_scoring.run import inputs
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.reach import Reach
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Plan
+from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import WideTable
-from spark_scoring.wide import transform
+from spark_scoring.wide.frames import at, column, instant, micros, named
+from spark_scoring.wide.several import Space, Wanted, transform_each
 
 PARTITIONS = ("event_date",)
 SOURCE = "struct<topic: string, topic_id: string, partition: int, offset: bigint, timestamp: timestamp>"
@@ -19,8 +24,7 @@ SOURCE = "struct<topic: string, topic_id: string, partition: int, offset: bigint
 
 def from_table(rows: DataFrame) -> DataFrame:
     """Rows that came from no topic: their `__source` and `__raw` are null."""
-    nothing = {"__source": F.lit(None).cast(SOURCE), "__raw": F.lit(None).cast("binary")}
-    return rows.withColumns(nothing)
+    return rows.selectExpr("*", f"cast(null as {SOURCE}) as __source", "cast(null as binary) as __raw")
 
 
 def scored(
@@ -37,62 +41,117 @@ def scored(
     `rows` carries its declared columns, `__source` and `__raw` (both null for rows that come from a table). `reach`:
     what they can reach of the tables, if known.
     """
-    wide = models[0].package.wide
-    needed = frozenset(feature_names(models))
+    wide, wides = inputs.one_wide(models), inputs.wides_of(models)
+    read = [feature_names([model for model in models if model.package.wide == one]) for one in wides]
+    wanted = [Wanted(wide=one, needed=frozenset(names)) for one, names in zip(wides, read, strict=True)]
     within, keys = (reach.times, reach.keys) if reach else (None, None)
-    widened = transform(wide, rows, tables.frames, needed=needed, within=within, keys=keys, keeper=tables)
-    frame = score_rows(widened, models, where=F.col("rejected").isNull())
-    frame = frame.withColumn("__served", _served(job, models, wide))
-    frame = frame.withColumn("__rejected", F.coalesce("rejected", _failed()))
-    return frame.select(*_identity(wide), *_outcome(), *_kept(job, models, wide), *_origin(plan))
+    frame, spaces = transform_each(wanted, rows, tables.frames, within=within, keys=keys, keeper=tables)
+    placed = [_Placed(model=model, space=spaces[wides.index(model.package.wide)]) for model in models]
+    # a model runs on every row that any wide table lets through; what its own rejects is told below
+    through = " or ".join(f"{space.rejected} is null" for space in spaces)
+    frame = score_rows(frame, [one.reading for one in placed], where=F.expr(through))
+    frame = frame.selectExpr("*", f"{_drawn(job, wide)} as __drawn", f"({through}) as __through")
+    frame = frame.selectExpr("*", f"{_entries(placed)} as __scores")
+    frame = frame.selectExpr("*", f"{_served(placed)} as __served", f"{_refused(placed)} as __refused")
+    frame = frame.selectExpr("*", f"coalesce(__refused, {_FAILED}) as __rejected")
+    kept = _kept(job, placed, wide, frame)
+    return frame.selectExpr(*_identity(wide), *_outcome(), *kept, *_origin(plan))
 
 
-def _served(job: Job, models: Sequence[ScoredModel], wide: WideTable) -> Column:
-    scores = F.col("scores")
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """A model, and where its features and its wide table's rejections stand."""
+
+    model: ScoredModel
+    space: Space
+
+    @property
+    def reading(self) -> ScoredModel:
+        return replace(self.model, columns=self.space.columns)
+
+
+_FAILED = "if(__served.reason is null, null, named_struct('code', __served.reason, 'detail', __served.detail))"
+
+
+def _drawn(job: Job, wide: WideTable) -> str:
+    """Whether the challenger serves the row."""
     share = next((ref.share or 0.0 for ref in job.models if ref.role == "challenger"), 0.0)
-    order = [model.role for model in models]
-    if "challenger" not in order:
-        return F.get(scores, F.lit(0))
-    keys = [F.col(f"`{name}`").cast("string") for name in wide.rows.key]
-    bucket = F.pmod(F.xxhash64(F.lit(job.name), *keys), F.lit(10_000))
-    drawn = bucket < F.lit(share * 10_000)
-    return F.get(scores, F.when(drawn, order.index("challenger")).otherwise(order.index("champion")))
+    keys = ", ".join(f"cast({column(name)} as string)" for name in wide.rows.key)
+    return f"pmod(xxhash64({quote(job.name)}, {keys}), 10000L) < {share * 10_000!r}D"
 
 
-def _failed() -> Column:
-    reason = F.col("__served.reason")
-    return F.when(reason.isNotNull(), F.struct(reason.alias("code"), F.col("__served.detail").alias("detail")))
+def _of_served(placed: Sequence[_Placed], values: Sequence[str]) -> str:
+    """Of a value for each model that of the one that serves the row."""
+    roles = [one.model.role for one in placed]
+    champion = values[roles.index("champion")] if "champion" in roles else values[0]
+    if "challenger" not in roles or (challenger := values[roles.index("challenger")]) == champion:
+        return champion
+    return f"if(__drawn, {challenger}, {champion})"
 
 
-def _identity(wide: WideTable) -> list[Column]:
-    time = F.col(f"`{wide.rows.time}`")
-    start, end = (F.lit(bound) for bound in wide.rows.time_range)
-    event_time = F.when((time >= start) & (time < end), time)
-    keys = [F.col(f"`{name}`").alias(name) for name in wide.rows.key]
-    return [*keys, event_time.alias("event_time"), F.to_date(event_time).alias("event_date")]
+def _entries(placed: Sequence[_Placed]) -> str:
+    """The scores of all models; where one's own wide table rejected the row, its reason."""
+    entries = []
+    for i, one in enumerate(placed):
+        package, there = one.model.package, f"get(scores, {i})"
+        names = {"role": one.model.role, "model": package.name, "model_version": package.version}
+        constants = ", ".join(f"'{name}', {quote(value)}" for name, value in names.items())
+        nothing = "'score', cast(null as double), 'label', cast(null as string)"
+        why = f"'reason', {one.space.rejected}.code, 'detail', {one.space.rejected}.detail"
+        refused = f"named_struct({constants}, {nothing}, {why})"
+        entries.append(f"if({one.space.rejected} is null, {there}, {refused})")
+    only = len({one.space.rejected for one in placed}) == 1
+    return "scores" if only else f"array({', '.join(entries)})"
 
 
-def _outcome() -> list[Column]:
-    good = F.col("__rejected").isNull()
-    fields = ("score", "label", "model", "model_version", "role")
-    return [
-        F.when(good, "scored").otherwise("rejected").alias("outcome"),
-        F.col("__rejected.code").alias("reason"),
-        F.col("__rejected.detail").alias("reason_detail"),
-        *[F.when(good, F.col(f"__served.{field}")).alias(field) for field in fields],
-        F.when(F.col("rejected").isNull(), F.col("scores"))
-        .otherwise(F.filter("scores", lambda _: F.lit(False)))
-        .alias("scores"),
-    ]
+def _served(placed: Sequence[_Placed]) -> str:
+    return _of_served(placed, [f"get(__scores, {i})" for i in range(len(placed))])
 
 
-def _kept(job: Job, models: Sequence[ScoredModel], wide: WideTable) -> list[Column]:
-    kept = []
+def _refused(placed: Sequence[_Placed]) -> str:
+    return _of_served(placed, [one.space.rejected for one in placed])
+
+
+def _identity(wide: WideTable) -> Iterator[str]:
+    for name in wide.rows.key:
+        yield named(column(name), name)
+    time = f"timestamp_micros({instant(wide.rows)})"
+    yield f"{time} as event_time"
+    yield f"to_date({time}) as event_date"
+
+
+def _outcome() -> Iterator[str]:
+    good = "__rejected is null"
+    yield f"if({good}, 'scored', 'rejected') as outcome"
+    yield "__rejected.code as reason"
+    yield "__rejected.detail as reason_detail"
+    for field in ("score", "label", "model", "model_version", "role"):
+        yield f"if({good}, __served.{field}, null) as {field}"
+    yield "if(__through, __scores, filter(__scores, one -> false)) as scores"
+
+
+def _kept(job: Job, placed: Sequence[_Placed], wide: WideTable, frame: DataFrame) -> Iterator[str]:
     if "input" in job.output.keep:
-        kept.append(F.struct(*[F.col(f"`{column.name}`") for column in wide.rows.columns]).alias("input"))
+        given = [column(declared.name) for declared in wide.rows.columns]
+        yield f"struct({', '.join(given)}) as input"
     if "features" in job.output.keep:
-        kept.append(F.struct(*[F.col(f"`{name}`") for name in feature_names(models)]).alias("features"))
-    return kept
+        types = {found.name.lower(): found.dataType.simpleString() for found in frame.schema}
+        names = feature_names([one.model for one in placed])
+        features = [named(_feature(name, placed, types), name) for name in names]
+        yield f"struct({', '.join(features)}) as features"
+
+
+def _feature(name: str, placed: Sequence[_Placed], types: Mapping[str, str]) -> str:
+    """What the served model read; null if it has no such feature."""
+    having = [one for one in placed if name.lower() in {feature.name.lower() for feature in one.model.package.features}]
+    first = having[0]
+    kind = types[first.space.column(name).lower()]
+    for one in having[1:]:
+        if (found := types[one.space.column(name).lower()]) != kind:
+            of, before = one.model.package.uri, first.model.package.uri
+            raise errors.definitions_differ(f"feature {name}", given=found, of=of, known=kind, before=before)
+    nothing = f"cast(null as {kind})"
+    return _of_served(placed, [column(one.space.column(name)) if one in having else nothing for one in placed])
 
 
 def feature_names(models: Sequence[ScoredModel]) -> list[str]:
@@ -100,10 +159,8 @@ def feature_names(models: Sequence[ScoredModel]) -> list[str]:
     return list(dict.fromkeys(feature.name for model in models for feature in model.package.features))
 
 
-def _origin(plan: Plan) -> list[Column]:
-    return [
-        F.col("__source").alias("source"),
-        F.when(F.col("__rejected").isNotNull(), F.col("__raw")).alias("raw"),
-        F.lit(plan.commit_id).alias("commit_id"),
-        F.lit(plan.clock).cast("timestamp").alias("scored_at"),
-    ]
+def _origin(plan: Plan) -> Iterator[str]:
+    yield "__source as source"
+    yield "if(__rejected is null, null, __raw) as raw"
+    yield f"{quote(plan.commit_id)} as commit_id"
+    yield f"{at(micros(plan.clock))} as scored_at"

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 
 from pyspark.sql import SparkSession
 
-from spark_scoring.errors import SparkScoringError
+from spark_scoring.errors import SparkScoringError, feed_not_read
 from spark_scoring.models.flavor import pin
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import check, inputs
 from spark_scoring.spec.job import Job
+from spark_scoring.spec.wide import WideTable
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     try:
         candidate = inputs.load_model(spark, job, replace(job.models[place], uri=uri))
         models = (*serving.models[:place], candidate, *serving.models[place + 1 :])
+        _check_feeds(job, inputs.one_wide(serving.models), inputs.one_wide(models))
         check.analyse(spark, job, models, target=str(job.output.stream))
     except SparkScoringError as error:
         log.warning("%s is refused, %s stays: %s", uri, serving.uris[place], error)
@@ -61,3 +63,12 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     log.info("%s takes over from %s", uri, serving.uris[place])
     uris = (*serving.uris[:place], uri, *serving.uris[place + 1 :])
     return replace(serving, models=models, uris=uris)
+
+
+def _check_feeds(job: Job, before: WideTable, after: WideTable) -> None:
+    """A stream reads the feeds that it began with, each with the columns that it began with."""
+    for name in (table.name for table in job.tables if table.feed):
+        fed, read = ([t for t in wide.tables if t.name.lower() == name.lower()] for wide in (before, after))
+        there = {column.name.lower() for table in fed for column in table.columns}
+        if missing := [column.name for table in read for column in table.columns if column.name.lower() not in there]:
+            raise feed_not_read(name, columns=missing, job=job.path)

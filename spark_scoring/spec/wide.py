@@ -69,6 +69,15 @@ class WideTable:
             object.__setattr__(self, part.name, getattr(parts, part.name))
 
     @staticmethod
+    def unchecked(
+        *, name: str, rows: Rows, tables: tuple[Table, ...], steps: tuple[Step, ...], rules: tuple[Rule, ...]
+    ) -> "WideTable":
+        """The parts of definitions that were checked before, as they are."""
+        wide = object.__new__(WideTable)
+        wide._keep(_Parts(name=name, rows=rows, tables=tables, steps=steps, rules=rules))
+        return wide
+
+    @staticmethod
     def load(path: str | Path) -> "WideTable":
         """The definition in a YAML file.
 

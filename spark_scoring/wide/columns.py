@@ -7,8 +7,8 @@ from pyspark.sql.types import BooleanType
 
 from spark_scoring.errors import condition_not_boolean
 from spark_scoring.spec.sql import Expression
-from spark_scoring.spec.wide import Columns, Rule
-from spark_scoring.wide.frames import REJECTED, named, reason, with_added
+from spark_scoring.spec.wide import Columns, Rule, WideTable
+from spark_scoring.wide.frames import REJECTED, named, reason, refusals_of, with_added
 
 Named = tuple[str, Expression]
 
@@ -32,11 +32,13 @@ def _layers(take: tuple[Named, ...]) -> Iterator[list[Named]]:
     yield layer
 
 
-def add_rules(frame: DataFrame, *, rules: tuple[Rule, ...]) -> DataFrame:
+def add_rules(frame: DataFrame, *, wide: WideTable) -> DataFrame:
     """The frame with the first broken rule as the reason of every row that has no other."""
+    rules = wide.rules
     if not rules:
         return frame
-    _check(frame, rules=rules)
+    with refusals_of(f"{wide.name}: rules"):
+        _check(frame, rules=rules)
     broken = ", ".join(_broken(rule) for rule in rules)
     return with_added(frame, before=frame.columns, added=[], rejected=f"coalesce({REJECTED}, {broken})")
 

@@ -3,13 +3,16 @@
 Expressions are texts of Spark's SQL: a tree of `Column` costs one call to the JVM for each of its nodes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
+from spark_scoring.errors import step_not_possible
 from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Rows, Table
 from spark_scoring.wide.strategy import BROADCAST, Strategy
@@ -186,3 +189,12 @@ def with_added(frame: DataFrame, *, before: Sequence[str], added: Sequence[str],
 def reason(code: str, *, detail: str) -> str:
     """A reason as `rejected` holds it."""
     return f"named_struct('code', {quote(code)}, 'detail', {quote(detail)})"
+
+
+@contextmanager
+def refusals_of(where: str) -> Iterator[str]:
+    """Spark's refusals to plan a step become errors that name the step."""
+    try:
+        yield where
+    except AnalysisException as problem:
+        raise step_not_possible(where, problem=str(problem.getMessage())) from problem

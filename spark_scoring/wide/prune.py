@@ -17,7 +17,7 @@ def steps_read(wide: WideTable, *, needed: frozenset[str] | None) -> tuple[Step,
         added = {new.lower() for new, _ in step.take}
         if isinstance(step, Lookup) or added & wanted:
             kept.insert(0, step)
-            wanted |= _read_by_step(step)
+            wanted |= read_by_step(step)
     return tuple(kept)
 
 
@@ -29,7 +29,7 @@ def columns_read(wide: WideTable, *, needed: frozenset[str]) -> frozenset[str]:
             for new, expression in reversed(step.take):
                 wanted |= {name.lower() for name in expression.columns} if new.lower() in wanted else set()
         else:
-            wanted |= _read_by_step(step)
+            wanted |= read_by_step(step)
     return frozenset(wanted)
 
 
@@ -37,7 +37,7 @@ def _read_by_rule(rule: Rule) -> set[str]:
     return {name.lower() for name in rule.condition.columns}
 
 
-def _read_by_step(step: Step) -> set[str]:
+def read_by_step(step: Step) -> set[str]:
     """The columns of the wide table that a step reads."""
     match step:
         case Lookup() | AsOf() | Window():

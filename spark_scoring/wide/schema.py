@@ -16,13 +16,14 @@ from spark_scoring.spec.wide import Column as Declared
 from spark_scoring.spec.wide import Rows, Table, WideTable
 from spark_scoring.wide.frames import HELPER, REJECTED, column, instant, named, reason
 
+NO_REASON = "cast(null as struct<code: string, detail: string>)"
 PARSE = "__parse"
 BAD = "__bad"
 UNKNOWN_FIELD = "*"  # in `__bad`: the record has a field that is not declared, and its topic refuses that
 
 
 def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
-    """The rows with declared columns in their declared spelling, extra ones as they are, then `rejected`.
+    """The rows with declared columns in their declared spelling, extra ones as they are.
 
     A column that a reader claims to be `not null` and that holds nulls cannot be repaired here: Spark's own
     scan reads such a null as 0 or fails. Readers of files give every column as nullable, whatever is claimed.
@@ -38,7 +39,7 @@ def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
             raise column_twice("rows", name=name)
     spelled = {declared.name.lower(): declared.name for declared in wide.rows.columns}
     kept = [named(column(name), spelled.get(name.lower(), name)) for name in frame.columns]
-    return frame.selectExpr(*kept, named(rejection(frame.columns, rows=wide.rows), REJECTED))
+    return frame.selectExpr(*kept)
 
 
 def checked_tables(tables: Mapping[str, DataFrame], *, contracts: Iterable[Table]) -> dict[str, DataFrame]:
@@ -78,8 +79,7 @@ def rejection(names: Sequence[str], *, rows: Rows) -> str:
     if BAD in names:
         cases.append((_is_bad(UNKNOWN_FIELD), _schema("a field that is not declared")))
     whens = " ".join(f"when {condition} then {found}" for condition, found in cases)
-    nothing = "cast(null as struct<code: string, detail: string>)"
-    return f"case {whens} else {nothing} end" if cases else nothing
+    return f"case {whens} else {NO_REASON} end" if cases else NO_REASON
 
 
 def _schema_broken(declared: Declared, *, names: Sequence[str], rows: Rows) -> Iterator[tuple[str, str]]:

@@ -1,26 +1,24 @@
 """The wide table of some rows: a fold of the steps."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 
-from spark_scoring.errors import key_of_other_type, step_not_possible
+from spark_scoring.errors import key_of_other_type
 from spark_scoring.jvm.functions import ready
 from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, WideTable, Window
 from spark_scoring.wide.as_of import as_of_part
 from spark_scoring.wide.cells import add_by_cell
 from spark_scoring.wide.columns import add_columns, add_rules
-from spark_scoring.wide.frames import Given, Keeper, Keys
+from spark_scoring.wide.frames import REJECTED, Given, Keeper, Keys, named, refusals_of
 from spark_scoring.wide.items import read_by
 from spark_scoring.wide.joint import Part, add_parts
 from spark_scoring.wide.lookup import add_lookup
 from spark_scoring.wide.prune import steps_read
-from spark_scoring.wide.schema import checked_rows, checked_tables
+from spark_scoring.wide.schema import checked_rows, checked_tables, rejection
 from spark_scoring.wide.strategy import BROADCAST, Limits, strategy_of
 from spark_scoring.wide.window import window_part
 
@@ -45,29 +43,28 @@ def transform(
 
     Raises: ConfigError, RunError, before any data is read.
     """
-    steps = steps_read(wide, needed=needed)
-    contracts = dict.fromkeys(wide.table(step.table) for step in steps if not isinstance(step, Columns))
-    known = checked_tables(tables, contracts=contracts)
     frame = checked_rows(rows, wide=wide)
+    frame = frame.selectExpr("*", named(rejection(frame.columns, rows=wide.rows), REJECTED))
+    given = Tables(frames=tables, within=within, keys=keys or {}, keeper=keeper)
+    frame = add_steps(frame, wide=wide, steps=steps_read(wide, needed=needed), given=given)
+    return add_rules(frame, wide=wide)
+
+
+def add_steps(frame: DataFrame, *, wide: WideTable, steps: Sequence[Step], given: "Tables") -> DataFrame:
+    """The frame, which has `rejected`, with what these steps of a definition add; one after the other.
+
+    Raises: RunError: a table is missing, or it or a key does not fit.
+    """
+    contracts = dict.fromkeys(wide.table(step.table) for step in steps if not isinstance(step, Columns))
+    known = checked_tables(given.frames, contracts=contracts)
     ready(frame.sparkSession)
-    limits = Limits.of(frame.sparkSession)
-    given = _Tables(wide=wide, frames=known, within=within, keys=keys or {}, keeper=keeper, limits=limits)
+    meets = _Meets(wide=wide, known=known, given=given, limits=Limits.of(frame.sparkSession))
     # once for each step: a table's size is asked of the JVM
-    met = {step: given.of(step) for step in steps if not isinstance(step, Columns)}
+    met = {step: meets.table_of(step) for step in steps if not isinstance(step, Columns)}
     for group in _groups(steps, met=met):
-        with _refusals_of(f"{wide.name}: steps[{wide.steps.index(group[0])}]") as where:
+        with refusals_of(f"{wide.name}: steps[{wide.steps.index(group[0])}]") as where:
             frame = _added(frame, group=group, met=met, where=where)
-    with _refusals_of(f"{wide.name}: rules"):
-        return add_rules(frame, rules=wide.rules)
-
-
-@contextmanager
-def _refusals_of(where: str) -> Iterator[str]:
-    """Spark's refusals to plan a step become errors that name the step."""
-    try:
-        yield where
-    except AnalysisException as problem:
-        raise step_not_possible(where, problem=str(problem.getMessage())) from problem
+    return frame
 
 
 def _groups(steps: Iterable[Step], *, met: Met) -> Iterator[tuple[Step, ...]]:
@@ -95,24 +92,32 @@ def _index_of(step: Step) -> object:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Tables:
-    """The tables of a definition, and what is known of the rows that will meet them."""
+class Tables:
+    """The tables as they were given, and what is known of the rows that will meet them; see `transform`."""
 
-    wide: WideTable
     frames: Mapping[str, DataFrame]
     within: tuple[datetime, datetime] | None
     keys: Keys
     keeper: Keeper | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Meets:
+    """Checked tables of a definition, as its steps meet them."""
+
+    wide: WideTable
+    known: Mapping[str, DataFrame]
+    given: Tables
     limits: Limits
 
-    def of(self, step: Lookup | AsOf | Window) -> Given:
+    def table_of(self, step: Lookup | AsOf | Window) -> Given:
         contract = self.wide.table(step.table)
-        frame, rows = self.frames[contract.name], self.wide.rows
+        frame, rows, given = self.known[contract.name], self.wide.rows, self.given
         strategy = strategy_of(step, frame, limits=self.limits)
-        if self.keeper and strategy.name == BROADCAST and self.keeper.keeps(contract.name):
-            return Given(frame=frame, contract=contract, rows=rows, strategy=strategy, keeper=self.keeper)
-        reached = rows if self.within is None else replace(rows, time_range=self.within)
-        return Given(frame=frame, contract=contract, rows=reached, strategy=strategy, keys=self.keys)
+        if given.keeper and strategy.name == BROADCAST and given.keeper.keeps(contract.name):
+            return Given(frame=frame, contract=contract, rows=rows, strategy=strategy, keeper=given.keeper)
+        reached = rows if given.within is None else replace(rows, time_range=given.within)
+        return Given(frame=frame, contract=contract, rows=reached, strategy=strategy, keys=given.keys)
 
 
 def _added(frame: DataFrame, *, group: tuple[Step, ...], met: Met, where: str) -> DataFrame:
