@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
+from spark_scoring.models.guard import guard_of
 from spark_scoring.models.package import Package, archive_of
 from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
 
@@ -48,7 +49,8 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     """The frame, batch or streaming, with `scores`: one entry per model, in the order given.
 
     Rows for which `where` is not true are not scored: their entries are null. An entry without a score has a
-    `reason`, `FEATURE`, `MODEL` or `NOT_FINITE`, and `detail` names the exception's class. No job is run.
+    `reason`, `FEATURE`, `MODEL`, `MODEL_CRASH` or `NOT_FINITE`, and `detail` names the exception's class or how the
+    process ended. No job is run.
 
     Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
     """
@@ -69,7 +71,8 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     names = tuple(dict.fromkeys(f.name.lower() for model in models for f in model.package.features))
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
-    score = arrow_udf(scorer(names, models=shipped), returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
+    function = scorer(names, models=shipped, guard=guard_of(frame.sparkSession))
+    score = arrow_udf(function, returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
     return frame.withColumn(SCORES, score(wanted, *(F.col(f"`{name}`") for name in names)))
 
 
