@@ -153,16 +153,14 @@ def test_a_row_that_kills_the_worker_is_rejected_alone(
     spark: SparkSession, champion: ScoredModel, tmp_path: Path, what: str
 ) -> None:
     shadow = ScoredModel(role="shadow", package=fragile(tmp_path, what))
-    places = (5, 1700) if what == "SIGSEGV" else (1700,)
-    rows = spark.createDataFrame(with_bad(*places)).repartition(2, "id")
-    found = entries(score_rows(rows, [shadow, champion]))
+    rows = with_bad(5, 1700)
     ids = ROWS["id"].to_pylist()
-    bad = {ids[place] for place in places}
+    found = entries(score_rows(spark.createDataFrame(rows).repartition(2, "id"), [shadow, champion]))
     rejected = {key: (e[0]["reason"], e[0]["detail"]) for key, e in found.items() if e[0]["reason"]}
-    assert rejected == dict.fromkeys(bad, ("MODEL_CRASH", KILLERS[what]))
-    good = [place for place, key in enumerate(ids) if key not in bad]
+    assert rejected == dict.fromkeys(["r5", "r1700"], ("MODEL_CRASH", KILLERS[what]))
+    good = [place for place in range(len(ids)) if place not in (5, 1700)]
     assert bits(found[ids[place]][0]["score"] for place in good) == score_of(shadow.package, ROWS.take(good))
-    assert bits(found[key][1]["score"] for key in ids) == score_of(champion.package, with_bad(*places))
+    assert bits(found[key][1]["score"] for key in ids) == score_of(champion.package, rows)
 
 
 @pytest.mark.parametrize("what", ["loop", "native"])

@@ -4,23 +4,19 @@ import json
 import logging
 import os
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import IO
 
 import pyarrow as pa
 
 from spark_scoring.models.contract import ModelSpec, Outputs
 from spark_scoring.models.failure import ModelCrash, ModelFailure, ModelGivenUp, ended
+from spark_scoring.models.nursery import Nursery
 from spark_scoring.models.wire import Kind, batch_bytes, outputs_of, receive, send
 
 log = logging.getLogger(__name__)
@@ -38,31 +34,27 @@ class NotLoadedError(Exception):
 class Child:
     """A running process with its model loaded."""
 
-    process: "subprocess.Popen[bytes]"
+    nursery: Nursery
+    pid: int
     channel: socket.socket
     scratch: Path
     said: "deque[bytes]"
     listener: Thread
+    code: int | None = None
 
     @staticmethod
-    def start(spec: ModelSpec, archive: bytes, *, scratch_root: str | None) -> "Child":
+    def start(nursery: Nursery, spec: ModelSpec, archive: bytes) -> "Child":
         """Raises: NotLoadedError. ModelCrash: loading it ended the process."""
         ours, theirs = socket.socketpair()
-        scratch = Path(tempfile.mkdtemp(prefix="spark-scoring-model-", dir=scratch_root))
-        with theirs:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "spark_scoring.models.child", str(theirs.fileno()), str(os.getpid())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                pass_fds=[theirs.fileno()],
-                process_group=0,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TMPDIR": str(scratch)},
-            )
+        hear, speak = os.pipe()
+        scratch = Path(tempfile.mkdtemp(prefix="spark-scoring-model-", dir=nursery.scratch_root))
+        pid = nursery.spawn([theirs.fileno(), speak], scratch=scratch)
+        theirs.close()
+        os.close(speak)
         said: deque[bytes] = deque(maxlen=LAST_WORDS)
-        listener = Thread(target=_listen, args=(process.stderr, said), daemon=True)
+        listener = Thread(target=_listen, args=(hear, said), daemon=True)
         listener.start()
-        child = Child(process=process, channel=ours, scratch=scratch, said=said, listener=listener)
+        child = Child(nursery=nursery, pid=pid, channel=ours, scratch=scratch, said=said, listener=listener)
         try:
             child._load(spec, archive)
         except BaseException:
@@ -100,31 +92,29 @@ class Child:
 
     @property
     def runs(self) -> bool:
-        return self.process.returncode is None
+        return self.code is None
 
     def end(self) -> str:
         """How the process ended that closed its channel; what it said last goes to the log."""
-        with suppress(subprocess.TimeoutExpired):  # it closed the channel and lives: ended below
-            self.process.wait(GRACE_S)
-        self.close()
+        code = self.close()
         self.listener.join(GRACE_S)
         words = b"".join(self.said).decode(errors="replace").strip()
         log.warning("the process of a model ended by itself%s", f"; its last words: {words}" if words else "")
-        return ended(self.process.returncode)
+        return ended(code)
 
-    def close(self) -> None:
-        """End the process, and what it may have started, at once."""
-        self.channel.close()
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        shutil.rmtree(self.scratch, ignore_errors=True)
+    def close(self) -> int:
+        """End the process, and what it may have started, at once; its exit code."""
+        if self.code is None:
+            self.channel.close()
+            self.code = self.nursery.end(self.pid)
+            shutil.rmtree(self.scratch, ignore_errors=True)
+        return self.code
 
 
-def _listen(stream: IO[bytes], said: "deque[bytes]") -> None:
+def _listen(fd: int, said: "deque[bytes]") -> None:
     """Keep the last that it says: nobody reads more, and a full pipe would stop it."""
-    with stream:
-        while chunk := os.read(stream.fileno(), 4096):
+    with os.fdopen(fd, "rb", buffering=0) as stream:
+        while chunk := stream.read(4096):
             said.append(chunk)
 
 
@@ -140,7 +130,7 @@ class IsolatedModel:
     spec: ModelSpec
     archive: Callable[[], bytes]
     timeout_s: float
-    scratch_root: str | None = None
+    nursery: Nursery
     child: Child | None = None
     crashes: int = 0
 
@@ -156,7 +146,7 @@ class IsolatedModel:
     def started(self) -> Child:
         """The process, which is started if there is none. Raises: NotLoadedError, ModelCrash."""
         if self.child is None or not self.child.runs:
-            self.child = Child.start(self.spec, self.archive(), scratch_root=self.scratch_root)
+            self.child = Child.start(self.nursery, self.spec, self.archive())
         return self.child
 
     def close(self) -> None:
@@ -171,11 +161,19 @@ class Isolation:
     """The isolated models of a worker process, one process each, and why the others cannot be loaded."""
 
     attempt: int | None = None
+    nursery: Nursery | None = None
     models: dict[str, IsolatedModel] = field(default_factory=dict)
     unfit: dict[str, Exception] = field(default_factory=dict)
 
-    def enter(self, attempt: int) -> None:
-        """A new attempt of a task begins with a clean record; processes go on."""
+    def enter(self, attempt: int, *, specs: Mapping[str, ModelSpec]) -> None:
+        """A new attempt of a task begins with a clean record; the processes of its models go on, others end."""
+        runtimes = {spec.runtime for spec in specs.values()}
+        if self.nursery is not None and not (self.nursery.runs and runtimes <= self.nursery.runtimes):
+            self.leave()
+        if self.nursery is None:
+            self.nursery = Nursery.start(runtimes, scratch_root=_application_folder())
+        for digest in self.models.keys() - specs.keys():
+            self.models.pop(digest).close()
         if attempt != self.attempt:
             self.attempt = attempt
             self.unfit.clear()
@@ -184,10 +182,11 @@ class Isolation:
 
     def get(self, digest: str, *, spec: ModelSpec, archive: Callable[[], bytes], timeout_s: float) -> IsolatedModel:
         """The model, loaded. Raises: NotLoadedError. ModelCrash: loading it ended its process."""
+        assert self.nursery is not None  # `enter` comes first
         if digest in self.unfit:
             raise self.unfit[digest]
         model = self.models.setdefault(
-            digest, IsolatedModel(spec=spec, archive=archive, timeout_s=timeout_s, scratch_root=_application_folder())
+            digest, IsolatedModel(spec=spec, archive=archive, timeout_s=timeout_s, nursery=self.nursery)
         )
         model.timeout_s = timeout_s
         try:
@@ -197,10 +196,14 @@ class Isolation:
             raise
         return model
 
-    def leave(self, but: Collection[str] = ()) -> None:
-        """End the processes of all models but these."""
-        for digest in self.models.keys() - set(but):
-            self.models.pop(digest).close()
+    def leave(self) -> None:
+        """End all processes."""
+        if self.nursery is not None:
+            for model in self.models.values():
+                model.close()
+            self.models.clear()
+            self.nursery.close()
+            self.nursery = None
 
 
 def _application_folder() -> str | None:

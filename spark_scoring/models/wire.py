@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from spark_scoring.models.contract import Outputs
 
+LONGEST_ORDER = 65536
 _HEAD = struct.Struct("<cQ")
 
 

@@ -77,8 +77,7 @@ def _way(models: tuple[Shipped, ...], guard: Guard) -> _Way:
         ISOLATION.leave()
         load = partial(_load_here, wanted={model.digest for model in models})
         return _Way(load=load, watch=partial(watched, guard.timeout_s))
-    ISOLATION.leave(but=[model.digest for model in models])
-    ISOLATION.enter(context.taskAttemptId())
+    ISOLATION.enter(context.taskAttemptId(), specs={model.digest: model.spec for model in models})
     return _Way(load=partial(_load_apart, timeout_s=guard.timeout_s), watch=lambda: nullcontext(_nothing))
 
 
