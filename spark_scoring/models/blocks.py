@@ -13,10 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_scoring.models.contract import Outputs, Predict
+from spark_scoring.models.contract import Outputs, Predict, RowByRow
 from spark_scoring.models.failure import ModelCrash, ModelGivenUp, failure_of
 
 BLOCK = 1024
+MOST = 16 * BLOCK
 HALVES, PARTS = 2, 32
 
 
@@ -47,16 +48,17 @@ def score_blocks(batch: pa.RecordBatch, *, predict: Predict, before: Callable[[]
     `FEATURE`, `MODEL`, `MODEL_CRASH` and `NOT_FINITE` stand in `reason`.
     """
     scored = Scored.empty(batch.num_rows)
-    for start in range(0, batch.num_rows, BLOCK):
-        _score(batch.slice(start, BLOCK), start, predict=predict, before=before, scored=scored)
+    step = MOST if isinstance(predict, RowByRow) else BLOCK
+    for start in range(0, batch.num_rows, step):
+        _score(batch.slice(start, step), start, predict=predict, before=before, scored=scored)
     scored.fail(~np.isfinite(scored.score) & ~scored.failed, reason="NOT_FINITE")
     return scored
 
 
 def asked(predict: Predict, block: pa.RecordBatch) -> Outputs:
-    """What the model says of a full block. Raises: ValueError: not one score and label per row."""
+    """What the model says of some rows. Raises: ValueError: not one score and label per row."""
     outputs = predict(block)
-    if outputs.score.shape != (BLOCK,) or outputs.label.shape != (BLOCK,):
+    if outputs.score.shape != (block.num_rows,) or outputs.label.shape != (block.num_rows,):
         raise ValueError(f"a model must return one score and one label per row, not {outputs.score.shape}")
     return outputs
 
@@ -65,7 +67,7 @@ def _score(part: pa.RecordBatch, start: int, *, predict: Predict, before: Callab
     rows = slice(start, start + part.num_rows)
     before()
     try:
-        outputs = asked(predict, _filled(part))
+        outputs = asked(predict, part if isinstance(predict, RowByRow) else _filled(part))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a model is foreign code and may raise anything

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pyspark import Broadcast
 
 NOT_LOADED = "not loaded: "
-TEXTS = ("role", "model", "model_version", "label", "reason", "detail")
 SCORES_TYPE = (
     "array<struct<role: string, model: string, model_version: string, score: double, "
     "label: string, reason: string, detail: string>>"
@@ -119,31 +118,43 @@ def _said(error: Exception) -> str:
 
 def _entries(scored: list[Scored], models: tuple[Shipped, ...], rows: int) -> pa.StructArray:
     """All entries of the first row, then all of the second, and so on."""
-    texts = {
-        "role": [_constant(model.role, rows) for model in models],
-        "model": [_constant(model.name, rows) for model in models],
-        "model_version": [_constant(model.version, rows) for model in models],
-        "label": [one.label for one in scored],
-        "reason": [one.reason for one in scored],
-        "detail": [one.detail for one in scored],
+    failed = any(one.failed.any() for one in scored)
+    missing = _row_by_row([one.failed for one in scored]).astype(bool) if failed else None
+    columns = {
+        "role": _repeated([model.role for model in models], rows),
+        "model": _repeated([model.name for model in models], rows),
+        "model_version": _repeated([model.version for model in models], rows),
+        "score": pa.array(_row_by_row([one.score for one in scored]).astype(float), pa.float64(), mask=missing),
+        "label": _texts([one.label for one in scored], there=any(model.spec.classes for model in models)),
+        "reason": _texts([one.reason for one in scored], there=failed),
+        "detail": _texts([one.detail for one in scored], there=failed),
     }
-    columns = {name: pa.array(_row_by_row(texts[name]), pa.string()) for name in TEXTS}
-    missing = _row_by_row([one.failed for one in scored]).astype(bool)
-    columns["score"] = pa.array(_row_by_row([one.score for one in scored]).astype(float), pa.float64(), mask=missing)
-    order = (*TEXTS[:3], "score", *TEXTS[3:])
-    return pa.StructArray.from_arrays([columns[name] for name in order], names=list(order))
+    return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _constant(text: str, rows: int) -> npt.NDArray[np.object_]:
-    return np.full(rows, text, dtype=object)
+def _texts(columns: Sequence[npt.NDArray[np.object_]], *, there: bool) -> pa.StringArray:
+    return pa.array(_row_by_row(columns), pa.string()) if there else pa.nulls(sum(map(len, columns)), pa.string())
+
+
+def _repeated(texts: Sequence[str], times: int) -> pa.StringArray:
+    """The texts, again and again: without an object for each."""
+    pattern = [text.encode() for text in texts]
+    ends = np.cumsum(np.tile([len(text) for text in pattern], times), dtype=np.int32)
+    offsets = np.concatenate([np.zeros(1, np.int32), ends])
+    content = b"".join(pattern) * times
+    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(content))
 
 
 def _row_by_row(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    if len(columns) == 1:
+        return columns[0]
     return np.stack(columns, axis=1).reshape(-1) if columns else np.array([], dtype=object)
 
 
 def _lists(entries: pa.StructArray, asked: npt.NDArray[np.bool_], models: int) -> pa.ListArray:
+    offsets = pa.array(np.arange(len(asked) + 1) * models, pa.int32())
+    if asked.all():
+        return pa.ListArray.from_arrays(offsets, entries)
     wanted = np.repeat(asked, models)
     places = pa.array(np.cumsum(wanted) - 1, pa.int64(), mask=~wanted)
-    offsets = pa.array(np.arange(len(asked) + 1) * models, pa.int32())
     return pa.ListArray.from_arrays(offsets, entries.take(places))
