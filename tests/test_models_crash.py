@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from models_data import WIDE, bits, fitted, wide_rows
+from pyspark import SparkConf
 from pyspark.sql import DataFrame, SparkSession
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LogisticRegression
@@ -22,7 +23,7 @@ from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import flavor
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import check_golden
-from spark_scoring.models.guard import ALWAYS, ISOLATION, TIMEOUT
+from spark_scoring.models.guard import ALWAYS, ISOLATION, TIMEOUT, tries_once
 from spark_scoring.models.package import Package, read_package
 from spark_scoring.models.udf import ScoredModel, score_rows
 
@@ -232,6 +233,23 @@ def eventually(true: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+@pytest.mark.parametrize(
+    ("master", "once"),
+    [("local", True), ("local[2]", True), ("local[*]", True), ("local[2,4]", False), ("spark://head:7077", False)],
+)
+def test_masters_that_make_no_task_twice(master: str, once: bool) -> None:
+    class Context:
+        """As much of a SparkContext as the question needs: a session has one master for its whole life."""
+
+        def __init__(self) -> None:
+            self.master = master
+
+        def getConf(self) -> SparkConf:
+            return SparkConf(loadDefaults=False)
+
+    assert tries_once(Context()) is once  # type: ignore[arg-type]
 
 
 def test_a_setting_that_is_none(spark: SparkSession, champion: ScoredModel) -> None:

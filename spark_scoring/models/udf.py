@@ -1,9 +1,10 @@
 """Scores beside the rows: one Arrow UDF for all models of a job."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from pyspark import Broadcast, SparkContext
 from pyspark.sql import Column, DataFrame
@@ -11,10 +12,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
-from spark_scoring.models.guard import guard_of
+from spark_scoring.models.guard import ALWAYS, ISOLATION, Guard, guard_of, tries_once
 from spark_scoring.models.package import Package, archive_of
 from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
 
+log = logging.getLogger(__name__)
 SCORES = "scores"
 KEPT_BROADCASTS = 16
 
@@ -42,6 +44,7 @@ class _Broadcasts:
         return self.sent[package.digest]
 
 
+_TOLD: "WeakSet[SparkContext]" = WeakSet()
 _SENT: "WeakKeyDictionary[SparkContext, _Broadcasts]" = WeakKeyDictionary()
 
 
@@ -71,9 +74,21 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     names = tuple(dict.fromkeys(f.name.lower() for model in models for f in model.package.features))
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
-    function = scorer(names, models=shipped, guard=guard_of(frame.sparkSession))
+    guard = guard_of(frame.sparkSession)
+    _say_if_unguarded(context, guard)
+    function = scorer(names, models=shipped, guard=guard)
     score = arrow_udf(function, returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
     return frame.withColumn(SCORES, score(wanted, *(F.col(f"`{name}`") for name in names)))
+
+
+def _say_if_unguarded(context: SparkContext, guard: Guard) -> None:
+    if context in _TOLD or guard.isolate or not tries_once(context):
+        return
+    _TOLD.add(context)
+    log.warning(
+        "master %s makes no task twice: a row that kills its worker fails the job. Use local[N,4], or set %s=%s",
+        context.master, ISOLATION, ALWAYS,
+    )  # fmt: skip
 
 
 def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:
