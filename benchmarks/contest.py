@@ -10,7 +10,7 @@ from checksum import Checksum, differences
 from measure import Cost
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from runs import PEERS, Runs, SparkPeer, TooLongError
+from runs import Runs, SparkPeer, TooLongError
 from scan import files_read
 from work import Work
 
@@ -41,7 +41,7 @@ def hold(cell: Cell, *, runs: Runs, rounds: int, say: Say) -> Result:
     fit = [entry for entry in cell.entries if entry.label not in {*result.stopped, *result.faults}]
     for _ in range(WARM_ROUNDS):
         for entry in fit:
-            if isinstance(PEERS[entry.peer], SparkPeer):
+            if isinstance(runs.peers[entry.peer], SparkPeer):
                 _take_turn(entry, runs=runs, result=Result(cell=cell))
     for number in range(1, rounds + 1):
         for entry in fit:
@@ -52,7 +52,7 @@ def hold(cell: Cell, *, runs: Runs, rounds: int, say: Say) -> Result:
 
 
 def _warm_up(entry: Entry, *, runs: Runs, result: Result, answers: dict[Work, Checksum]) -> None:
-    peer, label = PEERS[entry.peer], entry.label
+    peer, label = runs.peers[entry.peer], entry.label
     try:
         found = runs.checksum(peer, work=entry.work)
     except TooLongError as problem:
@@ -72,7 +72,7 @@ def _warm_up(entry: Entry, *, runs: Runs, result: Result, answers: dict[Work, Ch
         files = sum(len(runs.store.frame(runs.spark, table=table).inputFiles()) for table in delta)
         result.remarks[label] = f"files read: {files_read(runs.spark)} of {files}"
     expected = answers.setdefault(entry.work, found)
-    if wrong := differences(expected, found, exact=not entry.work.windows):
+    if wrong := differences(expected, found, exact=entry.work.exact):
         shown = ", ".join(f"{name} {found[name]} (expected {expected[name]})" for name in wrong)
         result.faults[label] = f"another answer: {shown}"
 
@@ -84,7 +84,7 @@ def _failed(line: str) -> str:
 
 def _take_turn(entry: Entry, *, runs: Runs, result: Result) -> None:
     try:
-        cost = runs.cost(PEERS[entry.peer], work=entry.work)
+        cost = runs.cost(runs.peers[entry.peer], work=entry.work)
     except TooLongError as problem:
         # it kept the limit in the warm-up: the time at the limit is a fair lower bound
         cost = problem.cost

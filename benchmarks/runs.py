@@ -81,6 +81,7 @@ class Runs:
     spark: SparkSession
     store: Store
     limit_s: float
+    peers: Mapping[str, SparkPeer | Engine] = field(default_factory=lambda: PEERS)
 
     def checksum(self, peer: SparkPeer | Engine, *, work: Work) -> Checksum:
         """The checksum of a contestant's answer.

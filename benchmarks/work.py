@@ -73,6 +73,11 @@ class Work:
     bucket_s: int = DAY_S
     broadcast: bool = True
 
+    @property
+    def exact(self) -> bool:
+        """Whether answers are compared to the last bit: as-of are, float aggregates in the ninth digit."""
+        return not self.windows
+
     def added(self) -> tuple[str, ...]:
         """The columns that the steps add, in their order."""
         return tuple(name for step in self.steps() for name in step.names())

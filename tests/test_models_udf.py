@@ -24,10 +24,11 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+import spark_scoring
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import flavor
 from spark_scoring.models.cache import ModelCache
-from spark_scoring.models.contract import ModelSpec, Tolerance
+from spark_scoring.models.contract import Tolerance
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import check_golden, within
 from spark_scoring.models.package import Package, archive_of, digest_of, read_package
@@ -226,32 +227,75 @@ def counting(folder: Path) -> tuple[Package, Callable[[], Counter[int]]]:
     return read_package(folder / "counting", uri="counting"), loads
 
 
-def test_a_model_is_loaded_once_per_worker(spark: SparkSession, tmp_path: Path) -> None:
+@pytest.fixture
+def new_workers(spark: SparkSession, tmp_path: Path) -> Iterator[None]:
+    """Worker processes of this test's own: Spark shares them among tasks of equal environments only."""
+    spark.sparkContext.environment["SPARK_SCORING_TEST"] = str(tmp_path)
+    yield
+    del spark.sparkContext.environment["SPARK_SCORING_TEST"]
+
+
+@pytest.mark.usefixtures("new_workers")
+def test_a_job_of_200_tasks_loads_a_model_once_per_worker(spark: SparkSession, tmp_path: Path) -> None:
     package, loads = counting(tmp_path)
-    model = [ScoredModel(role="champion", package=package)]
-    rows = spark.createDataFrame(SAMPLE).repartition(50)
-    scored = score_rows(rows, model).filter("scores[0].score is not null")
-    assert (scored.rdd.getNumPartitions(), scored.count()) == (50, 400)
-    for part in range(4):
-        spark.createDataFrame(SAMPLE.slice(part * 100, 100)).coalesce(1).write.parquet(str(tmp_path / f"in/{part}"))
-    batches: list[int] = []
-
-    def each(batch: DataFrame, number: int) -> None:
-        batches.append(score_rows(batch, model).filter("scores[0].score is not null").count())
-
-    stream = spark.readStream.schema(rows.schema).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "in/*"))
-    query = stream.writeStream.foreachBatch(each).option("checkpointLocation", str(tmp_path / "state"))
-    query.trigger(availableNow=True).start().awaitTermination()
-    assert batches == [100, 100, 100, 100]
+    rows = spark.createDataFrame(SAMPLE).repartition(200)
+    scored = score_rows(rows, [ScoredModel(role="champion", package=package)]).filter("scores[0].score is not null")
+    assert (scored.rdd.getNumPartitions(), scored.count()) == (200, 400)
     # two task slots, and an idle worker may be replaced by a new one
     assert set(loads().values()) == {1} and len(loads()) <= 4
+
+
+@pytest.mark.usefixtures("new_workers")
+def test_a_stream_of_100_micro_batches_loads_a_model_once_per_worker(spark: SparkSession, tmp_path: Path) -> None:
+    package, loads = counting(tmp_path)
+    (tmp_path / "in").mkdir()
+    for part in range(100):
+        pq.write_table(SAMPLE.slice(part * 4, 4), tmp_path / "in" / f"{part}.parquet")
+    schema = spark.createDataFrame(SAMPLE).schema
+    stream = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "in"))
+    scored = score_rows(stream, [ScoredModel(role="champion", package=package)])
+    query = scored.writeStream.format("noop").option("checkpointLocation", str(tmp_path / "state"))
+    running = query.trigger(availableNow=True).start()
+    running.awaitTermination()
+    assert running.lastProgress["batchId"] == 99
+    assert set(loads().values()) == {1} and len(loads()) <= 4
+
+
+@pytest.mark.usefixtures("new_workers")
+def test_each_micro_batch_with_a_plan_of_its_own_loads_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    package, loads = counting(tmp_path)
+    for _ in range(4):
+        model = [ScoredModel(role="champion", package=package)]
+        score_rows(spark.createDataFrame(SAMPLE), model).write.format("noop").mode("overwrite").save()
+    assert set(loads().values()) == {1} and len(loads()) <= 4
+
+
+@pytest.mark.parametrize("way", ["path", "package", "uri"])
+def test_models_in_one_line(spark: SparkSession, packages: dict[str, Package], tmp_path: Path, way: str) -> None:
+    registry = f"sqlite:///{tmp_path}/mlflow.db"
+    package = packages["line"]
+    if way == "uri":
+        line = fitted(LinearRegression(), SAMPLE, classes=0)
+        package = flavor.package(line, wide=WIDE, sample=SAMPLE, name="line", registry=registry, alias="champion")
+    given = {"path": package.path, "package": package, "uri": "models:/line@champion"}[way]
+    rows = spark.createDataFrame(SAMPLE)
+    scored = spark_scoring.score_rows(rows, [given, packages["logistic"]], registry=registry)
+    expected = [ScoredModel(role="champion", package=package), ScoredModel(role="shadow", package=packages["logistic"])]
+    named = [["champion", "shadow"]] * len(SAMPLE)
+    assert [[entry["role"] for entry in found] for found in entries(scored).values()] == named
+    score = {key: [entry["score"] for entry in found] for key, found in entries(scored).items()}
+    assert score == {
+        key: [entry["score"] for entry in found] for key, found in entries(score_rows(rows, expected)).items()
+    }
 
 
 def test_a_streaming_frame_is_scored_too(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
     rows = spark.createDataFrame(SAMPLE)
     rows.write.parquet(str(tmp_path / "in"))
     model = [ScoredModel(role="champion", package=packages["logistic"])]
-    stream = score_rows(spark.readStream.schema(rows.schema).parquet(str(tmp_path / "in")), model)
+    stream = spark_scoring.score_rows(
+        spark.readStream.schema(rows.schema).parquet(str(tmp_path / "in")), [packages["logistic"]]
+    )
     query = stream.writeStream.format("memory").queryName("scored_stream")
     query.option("checkpointLocation", str(tmp_path / "state")).trigger(availableNow=True).start().awaitTermination()
     assert entries(spark.table("scored_stream")) == entries(score_rows(rows, model))
@@ -309,11 +353,29 @@ def test_within() -> None:
 def test_the_cache_keeps_to_its_budget(packages: dict[str, Package]) -> None:
     asked: list[str] = []
     content = {name: archive_of(package) for name, package in packages.items()}
-    cache = ModelCache(budget_bytes=len(content["line"]) + len(content["logistic"]))
+    cache = ModelCache(budget_bytes=len(content["line"]) + len(content["logistic"]), used_bytes=lambda: 0)
 
-    def get(name: str, spec: ModelSpec) -> None:
-        cache.get(name, spec=spec, archive=lambda: asked.append(name) or content[name])  # type: ignore[func-returns-value]
+    def get(name: str, *wanted: str) -> None:
+        cache.get(
+            name,
+            spec=packages[name].spec,
+            archive=lambda: asked.append(name) or content[name],  # type: ignore[func-returns-value]
+            wanted=wanted,
+        )
 
     for name in ("line", "logistic", "line", "forest", "forest", "line"):
-        get(name, packages[name].spec)
+        get(name)
     assert asked == ["line", "logistic", "forest", "line"]
+    asked.clear()
+    # what one job needs is kept together: giving it up would load every model again for every batch of rows
+    for name in ("line", "forest", "line", "forest"):
+        get(name, "line", "forest")
+    assert (asked, set(cache.loaded)) == (["forest"], {"line", "forest"})
+
+
+def test_the_cache_counts_what_a_model_takes(packages: dict[str, Package]) -> None:
+    grown = iter([0, 500, 500, 500])
+    cache = ModelCache(budget_bytes=700_000, used_bytes=lambda: 1000 * next(grown))
+    for name in ("line", "logistic"):
+        cache.get(name, spec=packages[name].spec, archive=lambda name=name: archive_of(packages[name]))  # type: ignore[misc]
+    assert [size for _, size in cache.loaded.values()] == [500_000, len(archive_of(packages["logistic"]))]

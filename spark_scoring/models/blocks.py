@@ -3,17 +3,22 @@
 Linear models, neural networks and ensembles of them give other last bits for blocks of another length, so
 every call gets exactly `BLOCK` rows; the last block is filled by repeating its last row. A row that makes the
 model raise is found by halving, and its neighbours are scored in full blocks again: their bits do not change.
+A row that ends the model's process is found in fewer steps, since each costs a new process.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_scoring.models.contract import FeatureError, Outputs, Predict
+from spark_scoring.models.contract import Outputs, Predict, RowByRow
+from spark_scoring.models.failure import ModelCrash, ModelGivenUp, failure_of
 
 BLOCK = 1024
+MOST = 16 * BLOCK
+HALVES, PARTS = 2, 32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,47 +29,55 @@ class Scored:
     label: npt.NDArray[np.object_]
     reason: npt.NDArray[np.object_]
     detail: npt.NDArray[np.object_]
+    failed: npt.NDArray[np.bool_]
 
     @staticmethod
     def empty(rows: int) -> "Scored":
-        texts = [np.full(rows, None, dtype=object) for _ in range(3)]
-        return Scored(score=np.full(rows, np.nan), label=texts[0], reason=texts[1], detail=texts[2])
+        label, reason, detail = (np.full(rows, None, dtype=object) for _ in range(3))
+        failed = np.zeros(rows, dtype=bool)
+        return Scored(score=np.full(rows, np.nan), label=label, reason=reason, detail=detail, failed=failed)
 
-    @property
-    def failed(self) -> npt.NDArray[np.bool_]:
-        return np.array([reason is not None for reason in self.reason], dtype=bool)
-
-    def fail(self, rows: slice, *, reason: str, detail: str | None) -> None:
+    def fail(self, rows: slice | npt.NDArray[np.bool_], *, reason: str, detail: str | None = None) -> None:
         self.reason[rows], self.detail[rows] = reason, detail
+        self.label[rows], self.failed[rows] = None, True
 
 
-def score_blocks(batch: pa.RecordBatch, *, predict: Predict) -> Scored:
-    """The scores of all rows; never raises for a row. `FEATURE`, `MODEL` and `NOT_FINITE` stand in `reason`."""
+def score_blocks(batch: pa.RecordBatch, *, predict: Predict, before: Callable[[], None] = lambda: None) -> Scored:
+    """The scores of all rows; never raises for a row. `before` is called before each block.
+
+    `FEATURE`, `MODEL`, `MODEL_CRASH` and `NOT_FINITE` stand in `reason`.
+    """
     scored = Scored.empty(batch.num_rows)
-    for start in range(0, batch.num_rows, BLOCK):
-        _score(batch.slice(start, BLOCK), start, predict, scored)
-    infinite = ~np.isfinite(scored.score) & ~scored.failed
-    scored.reason[infinite], scored.label[infinite] = "NOT_FINITE", None
+    step = MOST if isinstance(predict, RowByRow) else BLOCK
+    for start in range(0, batch.num_rows, step):
+        _score(batch.slice(start, step), start, predict=predict, before=before, scored=scored)
+    scored.fail(~np.isfinite(scored.score) & ~scored.failed, reason="NOT_FINITE")
     return scored
 
 
-def _score(part: pa.RecordBatch, start: int, predict: Predict, scored: Scored) -> None:
+def asked(predict: Predict, block: pa.RecordBatch) -> Outputs:
+    """What the model says of some rows. Raises: ValueError: not one score and label per row."""
+    outputs = predict(block)
+    if outputs.score.shape != (block.num_rows,) or outputs.label.shape != (block.num_rows,):
+        raise ValueError(f"a model must return one score and one label per row, not {outputs.score.shape}")
+    return outputs
+
+
+def _score(part: pa.RecordBatch, start: int, *, predict: Predict, before: Callable[[], None], scored: Scored) -> None:
     rows = slice(start, start + part.num_rows)
+    before()
     try:
-        outputs = _exactly(predict(_filled(part)))
+        outputs = asked(predict, part if isinstance(predict, RowByRow) else _filled(part))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a model is foreign code and may raise anything
-        if part.num_rows == 1:
-            # the message of a foreign error may hold values of the row
-            if isinstance(error, FeatureError):
-                scored.fail(rows, reason="FEATURE", detail=str(error))
-            else:
-                scored.fail(rows, reason="MODEL", detail=type(error).__name__)
+        failure = failure_of(error)
+        if part.num_rows == 1 or isinstance(failure, ModelGivenUp):
+            scored.fail(rows, reason=failure.reason, detail=failure.detail)
             return
-        half = part.num_rows // 2
-        _score(part.slice(0, half), start, predict, scored)
-        _score(part.slice(half), start + half, predict, scored)
+        step = -(-part.num_rows // (PARTS if isinstance(failure, ModelCrash) else HALVES))
+        for at in range(0, part.num_rows, step):
+            _score(part.slice(at, step), start + at, predict=predict, before=before, scored=scored)
         return
     scored.score[rows] = outputs.score[: part.num_rows]
     scored.label[rows] = outputs.label[: part.num_rows]
@@ -74,9 +87,3 @@ def _filled(part: pa.RecordBatch) -> pa.RecordBatch:
     if part.num_rows == BLOCK:
         return part
     return part.take(pa.array(np.minimum(np.arange(BLOCK), part.num_rows - 1)))
-
-
-def _exactly(outputs: Outputs) -> Outputs:
-    if outputs.score.shape != (BLOCK,) or outputs.label.shape != (BLOCK,):
-        raise ValueError(f"a model must return one score and one label per row, not {outputs.score.shape}")
-    return outputs

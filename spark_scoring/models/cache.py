@@ -2,10 +2,11 @@
 
 import importlib
 import io
+import os
 import tempfile
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,27 +24,46 @@ RUNTIMES = {
     "pyfunc": "spark_scoring.models.pyfunc",
 }
 BUDGET_BYTES = 2**30
+STATM = Path("/proc/self/statm")
+
+
+def resident_bytes() -> int:
+    """The memory of this process; 0 where the system does not tell it in this way."""
+    if not STATM.exists():
+        return 0
+    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(kw_only=True)
 class ModelCache:
-    """Loaded models, the ones used longest ago given up first; one model is kept whatever its size."""
+    """Loaded models, the ones used longest ago given up first; those in `wanted` are kept whatever their size.
+
+    A model counts with its files or with what the process grew by when it was loaded, whichever is more.
+    """
 
     budget_bytes: int
+    used_bytes: Callable[[], int] = resident_bytes
     loaded: OrderedDict[str, tuple[Predict, int]] = field(default_factory=OrderedDict)
 
-    def get(self, digest: str, *, spec: ModelSpec, archive: Callable[[], bytes]) -> Predict:
+    def get(
+        self, digest: str, *, spec: ModelSpec, archive: Callable[[], bytes], wanted: Collection[str] = ()
+    ) -> Predict:
         """The model of this digest; `archive` is asked for its zip only if it is not loaded yet."""
         if digest not in self.loaded:
             content = archive()
-            self._make_room(len(content))
-            self.loaded[digest] = (unpack_and_load(content, spec=spec), len(content))
+            self._make_room(len(content), wanted=wanted)
+            before = self.used_bytes()
+            predict = unpack_and_load(content, spec=spec)
+            self.loaded[digest] = (predict, max(len(content), self.used_bytes() - before))
+            self._make_room(0, wanted={*wanted, digest})
         self.loaded.move_to_end(digest)
         return self.loaded[digest][0]
 
-    def _make_room(self, size_bytes: int) -> None:
-        while self.loaded and size_bytes + sum(size for _, size in self.loaded.values()) > self.budget_bytes:
-            self.loaded.popitem(last=False)
+    def _make_room(self, size_bytes: int, *, wanted: Collection[str]) -> None:
+        for digest in [one for one in self.loaded if one not in wanted]:
+            if size_bytes + sum(size for _, size in self.loaded.values()) <= self.budget_bytes:
+                return
+            del self.loaded[digest]
 
 
 def unpack_and_load(content: bytes, *, spec: ModelSpec) -> Predict:

@@ -136,6 +136,16 @@ class Outputs:
 Predict: TypeAlias = Callable[[pa.RecordBatch], Outputs]
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RowByRow:
+    """A model whose bits depend on the row alone, not on how many stand beside it: it takes any number at once."""
+
+    predict: Predict
+
+    def __call__(self, batch: pa.RecordBatch) -> Outputs:
+        return self.predict(batch)
+
+
 def task_of(classes: tuple[str, ...]) -> Task:
     return "regression" if not classes else "binary" if len(classes) == 2 else "multiclass"
 

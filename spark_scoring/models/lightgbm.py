@@ -17,6 +17,7 @@ from spark_scoring.models.contract import (
     ModelSpec,
     Outputs,
     Predict,
+    RowByRow,
     Saved,
     Tolerance,
     outputs_of,
@@ -69,7 +70,7 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     """The function from a batch of input columns to outputs, on one thread."""
     booster = _booster(folder / spec.file)
     check_names(spec, _names(booster))
-    return partial(_predict, booster=booster, codes=codes_of(spec), classes=spec.classes)
+    return RowByRow(predict=partial(_predict, booster=booster, codes=codes_of(spec), classes=spec.classes))
 
 
 def _predict(batch: pa.RecordBatch, *, booster: Any, codes: dict[str, pa.Array], classes: tuple[str, ...]) -> Outputs:

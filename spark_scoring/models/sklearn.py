@@ -17,11 +17,12 @@ import pyarrow as pa
 from threadpoolctl import ThreadpoolController
 
 from spark_scoring.errors import untrusted_model
-from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, unlabelled
+from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, RowByRow, Saved, unlabelled
 from spark_scoring.models.describe import classes_of, inputs_of, tolerance_of
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
+from spark_scoring.models.rows import blocks_of, cell_by_cell, doubles, joined, reads_doubles, row_by_row
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow")
 # Their predict is the class of greatest predict_proba, ties and last bits apart.
@@ -87,7 +88,12 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     model = read_model(folder / spec.file, spec.serialization)
     one_thread(model)
     check_names(spec, inputs_of(model))
-    return partial(_predict, model=_Parts.of(model), classes=spec.classes, threads=ThreadpoolController())
+    parts = _Parts.of(model)
+    predict = partial(_predict, model=parts, classes=spec.classes, threads=ThreadpoolController())
+    if not cell_by_cell(parts.prepare):
+        return predict
+    as_doubles = parts.prepare is None and reads_doubles(parts.last, spec.inputs)
+    return RowByRow(predict=partial(predict, in_blocks=not row_by_row(parts.last), as_doubles=as_doubles))
 
 
 def read_model(path: Path, serialization: str) -> Any:
@@ -137,12 +143,26 @@ class _Parts:
         return _Parts(prepare=None, last=model)
 
 
-def _predict(batch: pa.RecordBatch, *, model: _Parts, classes: tuple[str, ...], threads: Any) -> Outputs:
+def _predict(
+    batch: pa.RecordBatch,
+    *,
+    model: _Parts,
+    classes: tuple[str, ...],
+    threads: Any,
+    in_blocks: bool = False,
+    as_doubles: bool = False,
+) -> Outputs:
     with threads.limit(limits=1), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # one line per block of rows would fill a worker's log
-        frame = to_pandas(batch)
+        frame = doubles(batch) if as_doubles else to_pandas(batch)
         inputs = frame if model.prepare is None else model.prepare.transform(frame)
-        return _classified(model.last, inputs, classes) if classes else _regressed(model.last, inputs)
+        if not in_blocks:
+            return _asked(model.last, inputs, classes)
+        return joined([_asked(model.last, block, classes) for block in blocks_of(inputs)], rows=batch.num_rows)
+
+
+def _asked(model: Any, inputs: Any, classes: tuple[str, ...]) -> Outputs:
+    return _classified(model, inputs, classes) if classes else _regressed(model, inputs)
 
 
 def _regressed(model: Any, inputs: pd.DataFrame) -> Outputs:

@@ -1,9 +1,10 @@
 """Scores beside the rows: one Arrow UDF for all models of a job."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from pyspark import Broadcast, SparkContext
 from pyspark.sql import Column, DataFrame
@@ -12,9 +13,11 @@ from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
 from spark_scoring.models.contract import Feature
+from spark_scoring.models.guard import ALWAYS, ISOLATION, Guard, guard_of, tries_once
 from spark_scoring.models.package import Package, archive_of
 from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
 
+log = logging.getLogger(__name__)
 SCORES = "scores"
 KEPT_BROADCASTS = 16
 
@@ -50,6 +53,7 @@ class _Broadcasts:
         return self.sent[package.digest]
 
 
+_TOLD: "WeakSet[SparkContext]" = WeakSet()
 _SENT: "WeakKeyDictionary[SparkContext, _Broadcasts]" = WeakKeyDictionary()
 
 
@@ -57,7 +61,8 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     """The frame, batch or streaming, with `scores`: one entry per model, in the order given.
 
     Rows for which `where` is not true are not scored: their entries are null. An entry without a score has a
-    `reason`, `FEATURE`, `MODEL` or `NOT_FINITE`, and `detail` names the exception's class. No job is run.
+    `reason`, `FEATURE`, `MODEL`, `MODEL_CRASH` or `NOT_FINITE`, and `detail` names the exception's class or how the
+    process ended. No job is run.
 
     Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
     """
@@ -79,8 +84,21 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     names = tuple(dict.fromkeys(name for model in shipped for name in model.columns))
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
-    score = arrow_udf(scorer(names, models=shipped), returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
+    guard = guard_of(frame.sparkSession)
+    _say_if_unguarded(context, guard)
+    function = scorer(names, models=shipped, guard=guard)
+    score = arrow_udf(function, returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
     return frame.withColumn(SCORES, score(wanted, *(F.col(f"`{name}`") for name in names)))
+
+
+def _say_if_unguarded(context: SparkContext, guard: Guard) -> None:
+    if context in _TOLD or guard.isolate or not tries_once(context):
+        return
+    _TOLD.add(context)
+    log.warning(
+        "master %s makes no task twice: a row that kills its worker fails the job. Use local[N,4], or set %s=%s",
+        context.master, ISOLATION, ALWAYS,
+    )  # fmt: skip
 
 
 def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:

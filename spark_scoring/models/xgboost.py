@@ -15,6 +15,7 @@ from spark_scoring.models.contract import (
     ModelSpec,
     Outputs,
     Predict,
+    RowByRow,
     Saved,
     Tolerance,
     outputs_of,
@@ -73,7 +74,8 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     booster.set_param({"nthread": 1})
     check_names(spec, booster.feature_names)
     linear = _config(booster)["gradient_booster"]["name"] == "gblinear"
-    return partial(_predict, booster=booster, codes=codes_of(spec), classes=spec.classes, in_place=not linear)
+    predict = partial(_predict, booster=booster, codes=codes_of(spec), classes=spec.classes, in_place=not linear)
+    return predict if linear else RowByRow(predict=predict)
 
 
 def _predict(
