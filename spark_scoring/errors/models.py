@@ -278,3 +278,10 @@ def not_row_local(column: str, *, law: str) -> ConfigError:
 
 def not_loaded(uri: str, *, reason: str) -> RunError:
     return RunError(f"{uri}: the workers cannot load the model: {reason}. Look at what is installed on the workers.")
+
+
+def not_compiled(uri: str, *, reason: str) -> RunError:
+    return RunError(
+        f"{uri}: the job says runtime: compiled, and the model is not scored in the JVM: {reason}. "
+        "Leave `runtime` out, and it is scored in Python workers."
+    )

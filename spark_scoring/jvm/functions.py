@@ -58,7 +58,7 @@ def _jar(jvm: Any) -> Path:
 
 def _unit() -> str:
     """All sources as one compilation unit: one package line, every import once, then the classes."""
-    lines = [line for source in sorted(SOURCES.glob("*.java")) for line in source.read_text().splitlines()]
+    lines = [line for source in sorted(SOURCES.rglob("*.java")) for line in source.read_text().splitlines()]
     imports = sorted({line for line in lines if line.startswith("import ")})
     rest = [line for line in lines if not line.startswith(("import ", "package "))]
     return "\n".join([f"package {PACKAGE};", *imports, *rest])

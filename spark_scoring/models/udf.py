@@ -1,4 +1,4 @@
-"""Scores beside the rows: one Arrow UDF for all models of a job."""
+"""Scores beside the rows: compiled models as functions of the JVM, all others in one Arrow UDF."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,19 +11,32 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
+from spark_scoring.jvm.functions import ready
+from spark_scoring.models.compiled.column import entry
+from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.package import Package, archive_of
 from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
 
 SCORES = "scores"
+_ARROW = "__arrow_scores"
 KEPT_BROADCASTS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredModel:
-    """A package and the role it has in the job: champion, challenger or shadow."""
+    """A package and the role it has in the job: champion, challenger or shadow.
+
+    `compiled`: its form for the JVM, if it is to be scored there; `why` says why it is, or is not.
+    """
 
     role: str
     package: Package
+    compiled: Compiled | None = None
+    why: str = ""
+
+    @property
+    def runtime(self) -> str:
+        return "compiled" if self.compiled else "arrow"
 
 
 @dataclass(kw_only=True)
@@ -53,6 +66,23 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
     """
     _check(frame, models)
+    wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
+    arrow = [model for model in models if model.compiled is None]
+    if len(arrow) == len(models):
+        return frame.withColumn(SCORES, _arrow(frame, arrow, wanted))
+    ready(frame.sparkSession)
+    beside = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted)) if arrow else frame
+    entries = [
+        F.get(_ARROW, F.lit(arrow.index(model)))
+        if model.compiled is None
+        else entry(model.compiled, role=model.role, package=model.package, wanted=wanted)
+        for model in models
+    ]
+    return beside.withColumn(SCORES, F.array(*entries)).drop(_ARROW)
+
+
+def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> Column:
+    """The entries of these models, made by one function in Python workers."""
     context = frame.sparkSession.sparkContext
     broadcasts = _SENT.setdefault(context, _Broadcasts())
     shipped = tuple(
@@ -67,10 +97,10 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
         for model in models
     )
     names = tuple(dict.fromkeys(f.name.lower() for model in models for f in model.package.features))
-    wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
     score = arrow_udf(scorer(names, models=shipped), returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
-    return frame.withColumn(SCORES, score(wanted, *(F.col(f"`{name}`") for name in names)))
+    found: Column = score(wanted, *(F.col(f"`{name}`") for name in names))
+    return found
 
 
 def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:

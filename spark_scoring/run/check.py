@@ -112,7 +112,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     needed = frozenset(output.feature_names(models))
     steps = _steps(spark, job, tables, needed=needed)
     return JobReport(
-        models=tuple((m.role, described(m.package)) for m in models),
+        models=tuple((m.role, f"{described(m.package)}; {m.runtime}: {m.why}") for m in models),
         steps=steps,
         actuals=_actuals(spark, job, tables),
         columns=tuple(analysed[0].columns),

@@ -1,0 +1,51 @@
+"""An entry of `scores` as a Spark column, made by the JVM."""
+
+import atexit
+import math
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+from urllib.parse import quote
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from spark_scoring.jvm.functions import call
+from spark_scoring.models.compiled.compile import Compiled
+from spark_scoring.models.package import Package
+
+KEPT_FILES = 16
+
+
+def entry(model: Compiled, *, role: str, package: Package, wanted: Column) -> Column:
+    """The entry of a model for each wanted row, null for the others. The functions of the JVM must be ready."""
+    parts = (model.key, str(_file(model)), role, package.name, package.version)
+    numbers = [F.coalesce(F.col(f"`{name}`").cast("double"), F.lit(math.nan)) for name in model.numbers]
+    texts = [F.col(f"`{name}`") for name in model.texts]
+    return call(
+        "scores",
+        "/".join(quote(part, safe="") for part in parts),
+        wanted,
+        F.array(*numbers).cast("array<double>"),
+        F.array(*texts).cast("array<string>"),
+    )
+
+
+def _file(model: Compiled) -> Path:
+    """The model's content in a file: the JVM reads it once, while the plan is made."""
+    folder = _folder()
+    file = folder / model.key
+    if not file.exists():
+        oldest = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
+        for old in oldest[: max(len(oldest) - KEPT_FILES + 1, 0)]:
+            old.unlink()
+        file.write_bytes(model.content)
+    return file
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="spark-scoring-models-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
