@@ -238,7 +238,7 @@ def test_no_python_worker_where_all_models_are_compiled(
 BREAKS: dict[str, Callable[[forest.Forest], forest.Forest]] = {
     "< instead of <=": lambda f: replace(f, limit=np.nextafter(f.limit, -np.inf)),
     "one limit by one bit": lambda f: replace(
-        f, limit=np.where(np.arange(len(f.limit)) == np.argmax(f.feature == 1), np.nextafter(f.limit, 999), f.limit)
+        f, limit=np.where(np.arange(len(f.limit)) == np.argmax(f.feature == 0), np.nextafter(f.limit, 999), f.limit)
     ),
     "missing to the other side": lambda f: replace(f, missing=np.where(f.missing == 1, 2, 1)),
     "a leaf by one bit": lambda f: replace(f, value=np.nextafter(f.value, 9)),

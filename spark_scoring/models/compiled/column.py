@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from time import time as now
 from urllib.parse import quote
 
 from pyspark.sql import Column
@@ -15,7 +16,8 @@ from spark_scoring.jvm.functions import call
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.package import Package
 
-KEPT_FILES = 16
+BUDGET_BYTES = 2**30
+PLANNED_S = 600
 
 
 def entry(model: Compiled, *, role: str, package: Package, wanted: Column) -> Column:
@@ -34,14 +36,24 @@ def entry(model: Compiled, *, role: str, package: Package, wanted: Column) -> Co
 
 def _file(model: Compiled) -> Path:
     """The model's content in a file: the JVM reads it once, while the plan is made."""
-    folder = _folder()
-    file = folder / model.key
-    if not file.exists():
-        oldest = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
-        for old in oldest[: max(len(oldest) - KEPT_FILES + 1, 0)]:
-            old.unlink()
+    file = _folder() / model.key
+    if file.exists():
+        file.touch()
+    else:
+        _make_room(len(model.content))
         file.write_bytes(model.content)
     return file
+
+
+def _make_room(wanted_bytes: int) -> None:
+    """Give up the files used longest ago; none that a plan in the making may still need."""
+    ages = sorted((file.stat().st_mtime, file.stat().st_size, file) for file in _folder().iterdir())
+    used = wanted_bytes + sum(size for _, size, _ in ages)
+    for touched, size, file in ages:
+        if used <= BUDGET_BYTES or now() - touched < PLANNED_S:
+            return
+        file.unlink()
+        used -= size
 
 
 @cache

@@ -10,13 +10,13 @@ from spark_scoring.models.compiled.content import Content
 from spark_scoring.models.compiled.draft import Cell, Draft, NotCompiled
 from spark_scoring.models.compiled.forest import CategorySet, Forest, Growing, Missing, trees_of
 from spark_scoring.models.compiled.link import Link, link_content
-from spark_scoring.models.compiled.operations import ZERO, Operation
+from spark_scoring.models.compiled.operations import TINY, Operation
 from spark_scoring.models.compiled.tail import Tail
 
 EXP = ("poisson", "gamma", "tweedie")
 PLAIN = ("regression", "regression_l1", "huber", "fair", "quantile", "mape", "lambdarank", "rank_xendcg")
 CATEGORY, DEFAULT_LEFT = 1, 2
-AS_ZERO, ZERO, NAN = 0, 1, 2
+ZERO, NAN = 1, 2
 
 
 def boosted(draft: Draft, text: str, cells: Sequence[Cell], classes: tuple[str, ...]) -> Tail:
@@ -39,7 +39,7 @@ def boosted(draft: Draft, text: str, cells: Sequence[Cell], classes: tuple[str, 
 
 def _without_tiny(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> list[Cell]:
     """LightGBM takes what is next to zero for zero; that matters where a limit is next to zero too."""
-    near = (forest.feature >= 0) & (forest.sets < 0) & (forest.limit >= -ZERO) & (forest.limit < ZERO)
+    near = (forest.feature >= 0) & (forest.sets < 0) & (forest.limit >= -TINY) & (forest.limit < TINY)
     features = np.unique(forest.feature[near]).tolist()
     changed = dict(zip(features, draft.apply(Operation.TO_ZERO, [cells[f] for f in features]), strict=True))
     return [changed.get(place, cell) for place, cell in enumerate(cells)]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
-ZERO = float(np.float32(1e-35))
+TINY = float(np.float32(1e-35))
 
 
 class Operation(IntEnum):
@@ -57,7 +57,7 @@ _APPLY: Mapping[Operation, Callable[[Numbers, float | Numbers], Numbers]] = {
     Operation.AT_LEAST: np.maximum,
     Operation.AT_MOST: np.minimum,
     Operation.IF_MISSING: lambda x, a: np.where(np.isnan(x), a, x),
-    Operation.IF_ZERO: lambda x, a: np.where(np.abs(x) > ZERO, x, a),
+    Operation.IF_ZERO: lambda x, a: np.where(np.abs(x) > TINY, x, a),
     Operation.TO_FLOAT: lambda x, a: x.astype(np.float32).astype(np.float64),
     Operation.IS_MISSING: lambda x, a: np.isnan(x).astype(np.float64),
     Operation.LOG: lambda x, a: np.log(x),
@@ -69,5 +69,5 @@ _APPLY: Mapping[Operation, Callable[[Numbers, float | Numbers], Numbers]] = {
     Operation.ABS: lambda x, a: np.abs(x),
     Operation.SQUARE: lambda x, a: x * x,
     Operation.YEO_JOHNSON: _yeo_johnson,
-    Operation.TO_ZERO: lambda x, a: np.where(np.abs(x) <= ZERO, 0.0, x),
+    Operation.TO_ZERO: lambda x, a: np.where(np.abs(x) <= TINY, 0.0, x),
 }
