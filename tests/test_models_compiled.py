@@ -118,6 +118,9 @@ SKLEARN_TREES: dict[str, Callable[[], Any]] = {
     "histogram, poisson": lambda: HistGradientBoostingRegressor(max_iter=20, loss="poisson").fit(
         frame()[NUMBERS], np.abs(target(SAMPLE, 0))
     ),
+    "histogram, categories": lambda: HistGradientBoostingClassifier(
+        max_iter=20, min_samples_leaf=3, categorical_features=["carrier"]
+    ).fit(frame()[FEATURES], target(SAMPLE, 2)),
     "forest": lambda: in_numbers(RandomForestClassifier(20, random_state=0), 2),
     "forest, three": lambda: fitted(RandomForestClassifier(13, random_state=0), SAMPLE, classes=3),
     "extra trees": lambda: in_numbers(ExtraTreesRegressor(20, random_state=0), 0),

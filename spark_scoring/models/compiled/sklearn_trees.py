@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from spark_scoring.models.compiled.draft import Cell, Draft, NotCompiled
+from spark_scoring.models.compiled.encoders import encoded
 from spark_scoring.models.compiled.forest import CategorySet, Forest, Growing, Missing, trees_of
 from spark_scoring.models.compiled.link import Link, Rule, link_content
 from spark_scoring.models.compiled.operations import Numbers, Operation
@@ -101,24 +102,49 @@ def _first(model: Any, width: int) -> Numbers:
 
 
 def _histogram(draft: Draft, model: Any, cells: Sequence[Cell], classes: tuple[str, ...]) -> Tail:
-    if getattr(model, "_preprocessor", None) is not None or model.is_categorical_ is not None:
-        raise NotCompiled(f"{type(model).__name__} with categorical features of its own")
+    if getattr(model, "_preprocessor", None) is not None:
+        cells = _encoded_first(draft, model, cells)
     width = model.n_trees_per_iteration_
     growing, sets = Growing(), list[CategorySet]()
     for row in model._predictors:
         for predictor in row:
-            nodes = predictor.nodes
-            growing.add(
-                feature=np.where(nodes["is_leaf"], -1, nodes["feature_idx"]),
-                limit=nodes["num_threshold"],
-                left=nodes["left"],
-                right=nodes["right"],
-                missing=np.where(nodes["missing_go_to_left"], Missing.LEFT, Missing.RIGHT),
-                value=nodes["value"],
-            )
+            _add_histogram(growing, predictor, sets)
     start = np.asarray(model._baseline_prediction, dtype=np.float64).reshape(-1)
     forest: Forest = growing.forest(start=start, outputs=np.arange(len(growing.roots)) % width, categories=sets)
     return Tail.of(trees_of(draft, forest, cells), _histogram_link(model, classes, width))
+
+
+def _encoded_first(draft: Draft, model: Any, cells: Sequence[Cell]) -> list[Cell]:
+    """Its categories as codes, then its numbers: the order in which it learns them."""
+    pairs = list(zip(cells, model.is_categorical_, strict=True))
+    encoder = model._preprocessor.named_transformers_["encoder"]
+    return [
+        *encoded(draft, encoder, [cell for cell, is_category in pairs if is_category]),
+        *(cell for cell, is_category in pairs if not is_category),
+    ]
+
+
+def _add_histogram(growing: Growing, predictor: Any, sets: list[CategorySet]) -> None:
+    nodes = predictor.nodes
+    inner, to_left = nodes["is_leaf"] == 0, nodes["missing_go_to_left"] == 1
+    numbers = np.full(len(nodes), -1)
+    for node in np.flatnonzero(inner & (nodes["is_categorical"] == 1)).tolist():
+        numbers[node] = len(sets)
+        words = predictor.raw_left_cat_bitsets[nodes["bitset_idx"][node]]
+        bits = np.unpackbits(np.asarray(words, dtype="<u4").view(np.uint8), bitorder="little")
+        # unknown categories are missing ones by then
+        missing = bool(to_left[node])
+        left = tuple(np.flatnonzero(bits).tolist())
+        sets.append(CategorySet(left=left, size=len(bits), missing_left=missing, beyond_left=missing))
+    growing.add(
+        feature=np.where(inner, nodes["feature_idx"], -1),
+        limit=nodes["num_threshold"],
+        left=nodes["left"],
+        right=nodes["right"],
+        missing=np.where(to_left, Missing.LEFT, Missing.RIGHT),
+        value=nodes["value"],
+        sets=numbers,
+    )
 
 
 def _histogram_link(model: Any, classes: tuple[str, ...], width: int) -> Any:
