@@ -1,7 +1,5 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.sql.catalyst.util.ArrayData;
-
 /** A code that must be less than a limit: the model refuses categories that it does not know. */
 final class CheckCodeStep extends ModelStep {
   private final int code;
@@ -12,7 +10,7 @@ final class CheckCodeStep extends ModelStep {
     refused = in.ints();
   }
 
-  boolean run(double[] row, int[] codes, ArrayData texts) {
+  boolean run(double[] row, int[] codes, Texts texts) {
     for (int i = 0; i < refused.length; i++) if (codes[code] == refused[i]) return false;
     return true;
   }

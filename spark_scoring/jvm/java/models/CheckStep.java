@@ -1,7 +1,5 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.sql.catalyst.util.ArrayData;
-
 /** Places that must not be infinite, and must not be missing either unless that is allowed. */
 final class CheckStep extends ModelStep {
   private final boolean missing;
@@ -12,7 +10,7 @@ final class CheckStep extends ModelStep {
     places = in.ints();
   }
 
-  boolean run(double[] row, int[] codes, ArrayData texts) {
+  boolean run(double[] row, int[] codes, Texts texts) {
     double sum = 0;
     if (missing) {
       for (int i = 0; i < places.length; i++) if (Double.isInfinite(row[places[i]])) return false;

@@ -1,15 +1,9 @@
 package spark_scoring.jvm;
 
-import java.util.LinkedHashMap;
-import org.apache.spark.broadcast.Broadcast;
-import org.apache.spark.sql.catalyst.util.ArrayData;
-
 /** A model that was read: steps, head and link. It never changes, tasks share it; each brings a `Row` of its own. */
 final class Model {
-  private static final long BUDGET_BYTES = 512L << 20;
-  private static final LinkedHashMap LOADED = new LinkedHashMap(16, 0.75f, true);
   private final int places, codes;
-  private final long bytes;
+  final long bytes;
   private final ModelStep[] steps;
   private final ModelHead head;
   final ModelLink link;
@@ -27,7 +21,7 @@ final class Model {
     }
   }
 
-  private Model(byte[] content) {
+  Model(byte[] content) {
     ModelReader in = new ModelReader(content);
     bytes = content.length;
     places = in.number();
@@ -38,29 +32,8 @@ final class Model {
     link = new ModelLink(in);
   }
 
-  /** The model of a key, read at most once while it is in use; those used longest ago are given up first. */
-  static synchronized Model get(String key, Broadcast sent) {
-    Model found = (Model) LOADED.get(key);
-    if (found == null) {
-      found = new Model((byte[]) sent.value());
-      makeRoom(found.bytes);
-      LOADED.put(key, found);
-    }
-    return found;
-  }
-
-  private static void makeRoom(long wanted) {
-    long used = wanted;
-    Object[] all = LOADED.values().toArray();
-    for (int i = 0; i < all.length; i++) used += ((Model) all[i]).bytes;
-    Object[] keys = LOADED.keySet().toArray();
-    for (int i = 0; i < keys.length && used > BUDGET_BYTES; i++) used -= ((Model) LOADED.remove(keys[i])).bytes;
-  }
-
-  /** Whether the row could be scored; then its margins stand in `row`. */
-  boolean run(Row row, ArrayData numbers, ArrayData texts) {
-    int n = numbers.numElements();
-    for (int i = 0; i < n; i++) row.places[i] = numbers.getDouble(i);
+  /** Whether the row, whose numbers stand in its first places, could be scored; then its margins stand in it. */
+  boolean run(Row row, Texts texts) {
     for (int i = 0; i < steps.length; i++) if (!steps[i].run(row.places, row.codes, texts)) return false;
     head.margins(row.places, row.codes, row.scratch, row.margins);
     return true;

@@ -1,7 +1,5 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.unsafe.types.UTF8String;
-
 /** From margins to a score and a label. */
 final class ModelLink {
   static final int IDENTITY = 0, EXP = 1, SIGMOID = 2, SOFTMAX = 3, SHARES = 4, SIGMOIDS = 5, SQUARE = 6, TWO_WAY = 7;
@@ -10,7 +8,7 @@ final class ModelLink {
   private final int link, rule, outputs;
   private final boolean floats;
   private final double factor;
-  final UTF8String[] labels;
+  final byte[][] labels;
 
   ModelLink(ModelReader in) {
     outputs = in.number();

@@ -1,8 +1,6 @@
 package spark_scoring.jvm;
 
 import java.nio.ByteBuffer;
-import java.nio.charset.StandardCharsets;
-import org.apache.spark.unsafe.types.UTF8String;
 
 /** Reads what `spark_scoring/models/compiled/content.py` writes: numbers with the highest byte first, arrays by length. */
 final class ModelReader {
@@ -37,15 +35,12 @@ final class ModelReader {
     return values;
   }
 
-  UTF8String text() {
-    byte[] bytes = new byte[in.getInt()];
-    in.get(bytes);
-    return UTF8String.fromString(new String(bytes, StandardCharsets.UTF_8));
-  }
-
-  UTF8String[] texts() {
-    UTF8String[] values = new UTF8String[in.getInt()];
-    for (int i = 0; i < values.length; i++) values[i] = text();
+  byte[][] texts() {
+    byte[][] values = new byte[in.getInt()][];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = new byte[in.getInt()];
+      in.get(values[i]);
+    }
     return values;
   }
 }

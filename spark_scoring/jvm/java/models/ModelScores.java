@@ -32,6 +32,8 @@ public class ModelScores extends Bound {
   private final Broadcast content;
   private transient Model loaded;
   private transient Model.Row row;
+  private transient ArrayTexts given;
+  private transient UTF8String[] labels;
 
   ModelScores(String text) {
     super(text);
@@ -83,15 +85,22 @@ public class ModelScores extends Bound {
 
   public InternalRow invoke(boolean wanted, ArrayData numbers, ArrayData texts) {
     if (!wanted) return null;
-    if (row == null) {
-      loaded = Model.get(key, content);
-      row = new Model.Row(loaded);
-    }
-    if (!loaded.run(row, numbers, texts)) return entry(null, null, MODEL, VALUE);
+    if (row == null) load();
+    int n = numbers.numElements();
+    for (int i = 0; i < n; i++) row.places[i] = numbers.getDouble(i);
+    given.texts = texts;
+    if (!loaded.run(row, given)) return entry(null, null, MODEL, VALUE);
     double score = loaded.link.score(row.margins, row.label);
     if (!(Math.abs(score) <= Double.MAX_VALUE)) return entry(null, null, NOT_FINITE, null);
-    UTF8String[] labels = loaded.link.labels;
     return entry(Double.valueOf(score), labels.length == 0 ? null : labels[row.label[0]], null, null);
+  }
+
+  private void load() {
+    loaded = ModelCache.get(key, content);
+    labels = new UTF8String[loaded.link.labels.length];
+    for (int i = 0; i < labels.length; i++) labels[i] = UTF8String.fromBytes(loaded.link.labels[i]);
+    given = new ArrayTexts();
+    row = new Model.Row(loaded);
   }
 
   private InternalRow entry(Double score, UTF8String label, UTF8String reason, UTF8String detail) {

@@ -1,7 +1,5 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.sql.catalyst.util.ArrayData;
-
 /** One step in front of a model: it fills places of the row, or codes; false for a row that cannot be scored. */
 abstract class ModelStep {
   static final int NUMBERS = 0, CHECK = 1, TEXT_CODE = 2, NUMBER_CODE = 3, BIN_CODE = 4, CHECK_CODE = 5, SPREAD = 6;
@@ -17,5 +15,5 @@ abstract class ModelStep {
     throw new IllegalArgumentException("no such step: " + kind);
   }
 
-  abstract boolean run(double[] row, int[] codes, ArrayData texts);
+  abstract boolean run(double[] row, int[] codes, Texts texts);
 }

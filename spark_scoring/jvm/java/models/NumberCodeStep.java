@@ -1,7 +1,6 @@
 package spark_scoring.jvm;
 
 import java.util.Arrays;
-import org.apache.spark.sql.catalyst.util.ArrayData;
 
 /** The place of a number among known ones in ascending order, or of its bin; behind them unknown, and missing. */
 final class NumberCodeStep extends ModelStep {
@@ -18,7 +17,7 @@ final class NumberCodeStep extends ModelStep {
     order = in.ints();
   }
 
-  boolean run(double[] row, int[] codes, ArrayData texts) {
+  boolean run(double[] row, int[] codes, Texts texts) {
     double x = row[from] + 0.0;
     codes[code] = bins ? bin(x) : place(x);
     return true;

@@ -1,7 +1,5 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.sql.catalyst.util.ArrayData;
-
 /** One operation on many places: row[to] = operation(row[from], a). The numbers are those of `operations.py`. */
 final class NumberStep extends ModelStep {
   private static final double ZERO = (double) 1e-35f;
@@ -16,7 +14,7 @@ final class NumberStep extends ModelStep {
     a = in.doubles();
   }
 
-  boolean run(double[] row, int[] codes, ArrayData texts) {
+  boolean run(double[] row, int[] codes, Texts texts) {
     int n = from.length;
     switch (operation) {
       case 0: for (int i = 0; i < n; i++) row[to[i]] = row[from[i]] - a[i]; break;

@@ -1,7 +1,5 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.sql.catalyst.util.ArrayData;
-
 /** A place of the row that depends on a code alone. */
 final class SpreadStep extends ModelStep {
   private final int code, to;
@@ -13,7 +11,7 @@ final class SpreadStep extends ModelStep {
     values = in.doubles();
   }
 
-  boolean run(double[] row, int[] codes, ArrayData texts) {
+  boolean run(double[] row, int[] codes, Texts texts) {
     row[to] = values[codes[code]];
     return true;
   }

@@ -1,12 +1,9 @@
 package spark_scoring.jvm;
 
-import org.apache.spark.sql.catalyst.util.ArrayData;
-import org.apache.spark.unsafe.types.UTF8String;
-
 /** The place of a text among known ones; behind them one place for unknown texts, and one for null. */
 final class TextCodeStep extends ModelStep {
   private final int argument, code, mask, missing;
-  private final UTF8String[] known;
+  private final byte[][] known;
   private final long[] keys;
   private final int[] places;
 
@@ -22,29 +19,33 @@ final class TextCodeStep extends ModelStep {
   }
 
   private void put(int i) {
-    int at = slot(known[i]);
+    int at = slot(Texts.firstOf(known[i]), known[i].length, Texts.lastOf(known[i]));
     while (places[at] != 0) at = at + 1 & mask;
     places[at] = i + 1;
-    keys[at] = known[i].getPrefix();
+    keys[at] = Texts.firstOf(known[i]);
   }
 
-  private int slot(UTF8String text) {
-    int length = text.numBytes();
-    long mixed = (text.getPrefix() ^ length) * 0x9E3779B97F4A7C15L;
-    // texts that share their first 8 bytes, as in user_0001, need the rest of them
-    if (length > 8) mixed ^= text.hashCode() * 0x9E3779B97F4A7C15L;
+  private int slot(long first, int length, long last) {
+    // texts often share their beginning, as in user_0001
+    long mixed = (first ^ length ^ Long.rotateLeft(last * 0x9E3779B97F4A7C15L, 32)) * 0x9E3779B97F4A7C15L;
     return (int) (mixed >>> 32) & mask;
   }
 
-  boolean run(double[] row, int[] codes, ArrayData texts) {
-    codes[code] = texts.isNullAt(argument) ? missing : place(texts.getUTF8String(argument));
+  boolean run(double[] row, int[] codes, Texts texts) {
+    codes[code] = texts.isMissing(argument) ? missing : place(texts);
     return true;
   }
 
-  private int place(UTF8String text) {
-    long prefix = text.getPrefix();
-    for (int at = slot(text); places[at] != 0; at = at + 1 & mask) {
-      if (keys[at] == prefix && known[places[at] - 1].equals(text)) return places[at] - 1;
+  private int place(Texts texts) {
+    int length = texts.length(argument);
+    long first = texts.first(argument);
+    int at = slot(first, length, length > 8 ? texts.last(argument) : 0);
+    for (; places[at] != 0; at = at + 1 & mask) {
+      byte[] candidate = known[places[at] - 1];
+      // up to eight bytes the key is all there is
+      if (keys[at] == first && candidate.length == length && (length <= 8 || texts.isEqual(argument, candidate))) {
+        return places[at] - 1;
+      }
     }
     return known.length;
   }
