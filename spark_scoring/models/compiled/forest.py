@@ -18,6 +18,7 @@ from spark_scoring.models.compiled.operations import Numbers, Operation
 
 Ints: TypeAlias = npt.NDArray[np.int64]
 GREATEST = float(np.finfo(np.float64).max)
+SINGLE = float(np.finfo(np.float32).max)
 
 
 class Missing(IntEnum):
@@ -56,6 +57,7 @@ class Forest:
 
     `sets` is the number of a node's category set, -1 for a comparison. `value`: of each node one number, or one
     for each output. `outputs`: to which output a tree of single numbers adds. `floats`: sums are kept as float32.
+    `singles`: what is compared are float32 numbers.
     """
 
     feature: Ints
@@ -70,6 +72,7 @@ class Forest:
     start: Numbers
     categories: tuple[CategorySet, ...] = ()
     floats: bool = False
+    singles: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -102,15 +105,23 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
     own = np.arange(len(flat.nodes))
     place = np.where(inner, places[flat.nodes], draft.zero())
     limits = np.minimum(forest.limit[flat.nodes], GREATEST)
-    limit = np.where(by_set, forest.sets[flat.nodes], np.where(inner, limits, np.inf))
-    # a leaf compares an infinity with itself: it stays where it is
+    limits = _singles_below(limits) if forest.singles else limits
+    values, worth = _values(forest, flat, inner)
+    # a leaf compares 0 with the number of its value, and stays where it is
+    limit = np.where(by_set, forest.sets[flat.nodes], np.where(inner, limits, worth))
     following = np.where(inner, flat.number[forest.left[flat.nodes]], own)
     order = np.argsort(flat.depth, kind="stable")
-    values, worth = _values(forest, flat, inner)
     content = Content().number(1).number(int(forest.floats)).number(values.shape[1]).doubles(forest.start)
-    content.ints(place).doubles(limit).ints(following).ints(worth).doubles(values)
+    content.number(int(forest.singles)).ints(place).doubles(limit).ints(following).doubles(values)
     content.ints(flat.number[forest.roots][order]).ints(flat.depth[order]).ints(order).ints(forest.outputs)
     return Trees(forest=forest, places=places, content=content.add(_sets(forest.categories)))
+
+
+def _singles_below(limits: Numbers) -> Numbers:
+    """Of each limit the greatest float32 that is not above it: the same to every float32."""
+    with np.errstate(over="ignore"):
+        near = np.clip(limits, -SINGLE, SINGLE).astype(np.float32)
+    return np.where(near > limits, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float64)
 
 
 def _values(forest: Forest, flat: _Flat, inner: npt.NDArray[np.bool_]) -> tuple[Numbers, Ints]:
@@ -224,7 +235,7 @@ class Growing:
 
     def forest(
         self, *, start: npt.ArrayLike, outputs: npt.ArrayLike = 0, categories: Sequence[CategorySet] = (),
-        floats: bool = False,
+        floats: bool = False, singles: bool = False,
     ) -> Forest:  # fmt: skip
         """All trees.
 
@@ -240,4 +251,5 @@ class Growing:
             start=np.asarray(start, dtype=np.float64),
             categories=tuple(categories),
             floats=floats,
+            singles=singles,
         )

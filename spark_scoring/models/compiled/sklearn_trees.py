@@ -54,7 +54,7 @@ def _averaged(draft: Draft, model: Any, cells: Sequence[Cell], classes: tuple[st
     growing = Growing()
     for member in members:
         _add(growing, member.tree_, value=member.tree_.value[:, 0, :width])
-    forest = growing.forest(start=np.zeros(width))
+    forest = growing.forest(start=np.zeros(width), singles=True)
     link = link_content(Link.SHARES, classes=classes, outputs=width, factor=float(len(members)))
     return Tail.of(trees_of(draft, forest, cells), link)
 
@@ -78,7 +78,7 @@ def _boosted(draft: Draft, model: Any, cells: Sequence[Cell], classes: tuple[str
     for row in model.estimators_:
         for member in row:
             _add(growing, member.tree_, value=model.learning_rate * member.tree_.value[:, 0, :1])
-    forest = growing.forest(start=_first(model, width), outputs=np.arange(len(growing.roots)) % width)
+    forest = growing.forest(start=_first(model, width), outputs=np.arange(len(growing.roots)) % width, singles=True)
     return Tail.of(trees_of(draft, forest, cells), _boosted_link(model, classes, width))
 
 

@@ -39,7 +39,7 @@ def boosted(draft: Draft, booster: Any, cells: Sequence[Cell], classes: tuple[st
     objective = learner["objective"]["name"]
     start = _start(learner, objective)
     outputs = np.array(gradient["model"]["tree_info"])
-    forest = growing.forest(start=start, outputs=outputs, categories=sets, floats=True)
+    forest = growing.forest(start=start, outputs=outputs, categories=sets, floats=True, singles=True)
     return Tail.of(trees_of(draft, forest, cells), _link(objective, classes, len(start)))
 
 
