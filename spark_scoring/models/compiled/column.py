@@ -1,7 +1,6 @@
 """An entry of `scores` as a Spark column, made by the JVM."""
 
 import atexit
-import math
 import shutil
 import tempfile
 from functools import cache
@@ -12,7 +11,7 @@ from urllib.parse import quote
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from spark_scoring.jvm.functions import call
+from spark_scoring.jvm.functions import CATALOG
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.package import Package
 
@@ -23,14 +22,15 @@ PLANNED_S = 600
 def entry(model: Compiled, *, role: str, package: Package, wanted: Column) -> Column:
     """The entry of a model for each wanted row, null for the others. The functions of the JVM must be ready."""
     parts = (model.key, str(_file(model)), role, package.name, package.version)
-    numbers = [F.coalesce(F.col(f"`{name}`").cast("double"), F.lit(math.nan)) for name in model.numbers]
-    texts = [F.col(f"`{name}`") for name in model.texts]
-    return call(
-        "scores",
-        "/".join(quote(part, safe="") for part in parts),
+    name = "/".join(quote(part, safe="") for part in parts)
+    # as SQL: a column is a handful of calls to the JVM
+    numbers = ", ".join(f"coalesce(cast(`{name}` as double), double('NaN'))" for name in model.numbers)
+    texts = ", ".join(f"`{name}`" for name in model.texts)
+    return F.call_function(
+        f"{CATALOG}.`scores:{name}`",
         wanted,
-        F.array(*numbers).cast("array<double>"),
-        F.array(*texts).cast("array<string>"),
+        F.expr(f"cast(array({numbers}) as array<double>)"),
+        F.expr(f"cast(array({texts}) as array<string>)"),
     )
 
 
