@@ -85,6 +85,12 @@ def test_models_in_every_role() -> None:
     ]  # fmt: skip
 
 
+def test_a_model_may_say_its_runtime() -> None:
+    models = {"champion": {"model": "models:/a/1", "runtime": "arrow"}, "shadow": [{"model": "models:/a/2"}]}
+    job = unpack(setting("models", models))
+    assert [(model.role, model.runtime) for model in job.models] == [("champion", "arrow"), ("shadow", None)]
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [("trigger", "once"), ("trigger", DROP), ("tables/planes", {"parquet": "p", "pinned": False}),
@@ -203,6 +209,11 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("models", {}, "job.yaml: models: key 'champion' is missing."),
     ("models/champion", "flight_delay", "job.yaml: models.champion: 'flight_delay' is not allowed here."),
     ("models/challenger", {"model": "models:/a/1"}, "job.yaml: models.challenger: key 'share' is missing."),
+    (
+        "models/champion",
+        {"model": "models:/a/1", "runtime": "java"},
+        "job.yaml: models.champion.runtime: 'java' is not",
+    ),
     (
         "models/challenger",
         {"model": "models:/a/1", "share": 2},

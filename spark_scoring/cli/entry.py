@@ -23,7 +23,8 @@ def cli(debug: bool) -> None:
 
 
 for command in (
-    run.check, run.widen, run.package, run.score, run.stream, watch.parity, watch.verify, watch.status, watch.recover,
+    run.check, run.widen, run.package, run.export, run.score, run.stream, watch.parity, watch.verify, watch.status,
+    watch.recover,
 ):  # fmt: skip
     cli.add_command(command)
 

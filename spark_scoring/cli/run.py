@@ -116,6 +116,34 @@ def package(wide_path: str, model: str, sample: str, features: str | None, as_js
 
 
 @click.command()
+@click.argument("name", metavar="NAME")
+@click.option("--to", required=True, metavar="DIR", help="Where the jar and its README go.")
+@click.option(
+    "--registry", required=True, envvar="MLFLOW_TRACKING_URI", metavar="URI",
+    help="The MLflow registry, as sqlite:///data/mlflow.db; MLFLOW_TRACKING_URI if not given.",
+)  # fmt: skip
+@JSON
+def export(name: str, to: str, registry: str, as_json: bool) -> None:
+    """Write a registered model as a jar: plain Java, and functions for Spark SQL and Hive.
+
+    NAME: as in flight_delay@champion or flight_delay/7. Only models that are scored in the JVM can be exported.
+
+    \b
+    Example:  spark-scoring export flight_delay@champion --to dist --registry sqlite:///data/mlflow.db
+    """
+    from spark_scoring.models.compiled.export import export as exported
+    from spark_scoring.models.flavor import resolve
+    from spark_scoring.models.store import cache_beside
+    from spark_scoring.run.session import session
+
+    uri = name if name.startswith("models:/") else f"models:/{name}"
+    with show.working(f"export {name}"):
+        found = resolve(uri, registry=registry, cache_dir=cache_beside(registry))
+        done = exported(session("spark-scoring export"), found, Path(to))
+    show.result({"jar": str(done.jar), "readme": str(done.readme)}, as_json=as_json, title="exported")
+
+
+@click.command()
 @JOB
 @interval
 @click.option("--cut", default="1d", show_default=True, metavar="DURATION", help="Event time of one commit.")

@@ -279,3 +279,17 @@ def not_row_local(column: str, *, law: str) -> ConfigError:
 
 def not_loaded(uri: str, *, reason: str) -> RunError:
     return RunError(f"{uri}: the workers cannot load the model: {reason}. Look at what is installed on the workers.")
+
+
+def not_compiled(uri: str, *, reason: str) -> RunError:
+    return RunError(
+        f"{uri}: the job says runtime: compiled, and the model is not scored in the JVM: {reason}. "
+        "Leave `runtime` out, and it is scored in Python workers."
+    )
+
+
+def not_exported(uri: str, *, reason: str) -> RunError:
+    return RunError(
+        f"{uri}: it cannot be exported: {reason}. "
+        "Only models that are scored in the JVM can be; `check` says which are."
+    )

@@ -13,6 +13,10 @@ from pyspark.sql import SparkSession
 from spark_scoring.errors import needs_classic_session
 
 SOURCES = Path(__file__).parent / "java"
+EXPORT = Path(__file__).parent / "export"
+EXPORT_PACKAGE = "spark_scoring.exported"
+# of the sources for models, those that need a session of Spark
+IN_SESSION = ("ArrayTexts.java", "ModelCache.java", "ModelScores.java")
 PACKAGE = "spark_scoring.jvm"
 CATALOG = "spark_scoring"
 _SETTING = f"spark.sql.catalog.{CATALOG}"
@@ -41,24 +45,35 @@ def call(kind: str, text: str, *arguments: str) -> str:
     return f"{CATALOG}.`{kind}:{text}`({', '.join(arguments)})"
 
 
+def export_classes(spark: SparkSession) -> dict[str, bytes]:
+    """The classes of an exported model: path in a jar -> bytes. They are in a package of their own."""
+    plain = [source for source in (SOURCES / "models").glob("*.java") if source.name not in IN_SESSION]
+    return _classes(spark._jvm, [*plain, *EXPORT.glob("*.java")], package=EXPORT_PACKAGE)
+
+
 @cache
 def _jar(jvm: Any) -> Path:
     """A jar with the compiled classes, in a folder that lives as long as this process."""
-    compiler = jvm.org.codehaus.janino.SimpleCompiler()
-    compiler.setParentClassLoader(jvm.Thread.currentThread().getContextClassLoader())
-    compiler.cook(_unit())
     folder = Path(tempfile.mkdtemp(prefix="spark-scoring-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     jar = folder / "functions.jar"
     with zipfile.ZipFile(jar, "w") as archive:
-        for name, code in dict(compiler.getBytecodes()).items():
-            archive.writestr(f"{name.replace('.', '/')}.class", bytes(code))
+        for path, code in _classes(jvm, list(SOURCES.rglob("*.java")), package=PACKAGE).items():
+            archive.writestr(path, code)
     return jar
 
 
-def _unit() -> str:
+def _classes(jvm: Any, sources: list[Path], *, package: str) -> dict[str, bytes]:
+    """Path in a jar -> bytes of each class in these sources."""
+    compiler = jvm.org.codehaus.janino.SimpleCompiler()
+    compiler.setParentClassLoader(jvm.Thread.currentThread().getContextClassLoader())
+    compiler.cook(_unit(sources, package=package))
+    return {f"{name.replace('.', '/')}.class": bytes(code) for name, code in dict(compiler.getBytecodes()).items()}
+
+
+def _unit(sources: list[Path], *, package: str) -> str:
     """All sources as one compilation unit: one package line, every import once, then the classes."""
-    lines = [line for source in sorted(SOURCES.glob("*.java")) for line in source.read_text().splitlines()]
+    lines = [line for source in sorted(sources) for line in source.read_text().splitlines()]
     imports = sorted({line for line in lines if line.startswith("import ")})
     rest = [line for line in lines if not line.startswith(("import ", "package "))]
-    return "\n".join([f"package {PACKAGE};", *imports, *rest])
+    return "\n".join([f"package {package};", *imports, *rest])

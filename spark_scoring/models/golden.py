@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from spark_scoring.errors import golden_differs, not_loaded
+from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Tolerance
 from spark_scoring.models.package import Package
 from spark_scoring.models.udf import SCORES, ScoredModel, score_rows
@@ -16,22 +17,26 @@ from spark_scoring.models.workers import NOT_LOADED
 ROW = "__row"
 
 
-def check_golden(spark: SparkSession, package: Package) -> None:
-    """Score the golden sample with the production function, in the workers that will score.
+def check_golden(spark: SparkSession, package: Package, *, compiled: Compiled | None = None) -> None:
+    """Score the golden sample with the production function, where it will be scored: in the workers, or compiled.
 
     Raises: RunError: the workers cannot load the model; or the number of differences and the greatest one, never a
         value.
     """
     golden = pq.read_table(package.golden)
-    features = golden.select([feature.name for feature in package.features])
-    rows = spark.createDataFrame(features.append_column(ROW, pa.array(range(len(golden)), pa.int64())))
-    scored = score_rows(rows, [ScoredModel(role="golden", package=package)])
-    entry = F.col(SCORES)[0]
-    parts = [entry[name].alias(name) for name in ("score", "label", "detail")]
-    found = scored.select(ROW, *parts).toArrow().sort_by(ROW)
+    model = ScoredModel(role="golden", package=package, compiled=compiled)
+    found = scored_in_spark(spark, golden.select([feature.name for feature in package.features]), model)
     if reason := next((text for text in found["detail"].to_pylist() if (text or "").startswith(NOT_LOADED)), None):
         raise not_loaded(package.uri, reason=reason.removeprefix(NOT_LOADED))
     compare_golden(package, golden=golden, found=found)
+
+
+def scored_in_spark(spark: SparkSession, rows: pa.Table, model: ScoredModel) -> pa.Table:
+    """`score`, `label`, `reason` and `detail` of rows of features, in their order."""
+    frame = spark.createDataFrame(rows.append_column(ROW, pa.array(range(len(rows)), pa.int64())))
+    entry = F.col(SCORES)[0]
+    parts = [entry[name].alias(name) for name in ("score", "label", "reason", "detail")]
+    return score_rows(frame, [model]).select(ROW, *parts).toArrow().sort_by(ROW)
 
 
 def compare_golden(package: Package, *, golden: pa.Table, found: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""Scores beside the rows: one Arrow UDF for all models of a job."""
+"""Scores beside the rows: compiled models as functions of the JVM, all others in one Arrow UDF."""
 
 import logging
 from collections import OrderedDict
@@ -12,6 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
+from spark_scoring.jvm.functions import ready
+from spark_scoring.models.compiled.column import entry
+from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Feature
 from spark_scoring.models.guard import ALWAYS, ISOLATION, Guard, guard_of, tries_once
 from spark_scoring.models.package import Package, archive_of
@@ -19,6 +22,7 @@ from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
 
 log = logging.getLogger(__name__)
 SCORES = "scores"
+_ARROW = "__arrow_scores"
 KEPT_BROADCASTS = 16
 
 
@@ -27,15 +31,22 @@ class ScoredModel:
     """A package and the role it has in the job: champion, challenger or shadow.
 
     `columns`: where its features stand in the frame, by their names in lower case, if not under their own.
+    `compiled`: its form for the JVM, if it is to be scored there; `why` says why it is, or is not.
     """
 
     role: str
     package: Package
+    compiled: Compiled | None = None
+    why: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
 
     def column(self, feature: Feature) -> str:
         """The frame's column that holds a feature, in lower case."""
         return self.columns.get(feature.name.lower(), feature.name).lower()
+
+    @property
+    def runtime(self) -> str:
+        return "compiled" if self.compiled else "arrow"
 
 
 @dataclass(kw_only=True)
@@ -67,6 +78,23 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
     """
     _check(frame, models)
+    wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
+    arrow = [model for model in models if model.compiled is None]
+    if len(arrow) == len(models):
+        return frame.withColumn(SCORES, _arrow(frame, arrow, wanted))
+    ready(frame.sparkSession)
+    beside = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted)) if arrow else frame
+    entries = [
+        F.get(_ARROW, F.lit(arrow.index(model)))
+        if model.compiled is None
+        else entry(model.compiled, role=model.role, package=model.package, wanted=wanted, columns=model.columns)
+        for model in models
+    ]
+    return beside.withColumn(SCORES, F.array(*entries)).drop(_ARROW)
+
+
+def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> Column:
+    """The entries of these models, made by one function in Python workers."""
     context = frame.sparkSession.sparkContext
     broadcasts = _SENT.setdefault(context, _Broadcasts())
     shipped = tuple(
@@ -82,13 +110,13 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
         for model in models
     )
     names = tuple(dict.fromkeys(name for model in shipped for name in model.columns))
-    wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
-    # without this, Spark copies the call into every filter that reads a score, and the model runs again
     guard = guard_of(frame.sparkSession)
     _say_if_unguarded(context, guard)
     function = scorer(names, models=shipped, guard=guard)
+    # without this, Spark copies the call into every filter that reads a score, and the model runs again
     score = arrow_udf(function, returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
-    return frame.withColumn(SCORES, score(wanted, *(F.col(f"`{name}`") for name in names)))
+    found: Column = score(wanted, *(F.col(f"`{name}`") for name in names))
+    return found
 
 
 def _say_if_unguarded(context: SparkContext, guard: Guard) -> None:

@@ -111,7 +111,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     steps = _steps(spark, job, tables, models=models)
     return JobReport(
-        models=tuple((m.role, described(m.package)) for m in models),
+        models=tuple((m.role, f"{described(m.package)}; {m.runtime}: {m.why}") for m in models),
         steps=steps,
         actuals=_actuals(spark, job, tables, wide=models[0].package.wide),
         columns=tuple(analysed[0].columns),

@@ -11,8 +11,8 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring import errors
 from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
+from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.flavor import resolve
-from spark_scoring.models.golden import check_golden
 from spark_scoring.models.store import cache_beside
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
@@ -74,7 +74,7 @@ def load_pinned(spark: SparkSession, job: Job, pins: Sequence[ModelPin]) -> tupl
     """
     models = []
     for pinned in pins:
-        ref = ModelRef(role=pinned.role, uri=_uri_of(job, pinned))
+        ref = ModelRef(role=pinned.role, uri=_uri_of(job, pinned), runtime=pinned.runtime)
         model = load_model(spark, job, ref)
         if model.package.digest != pinned.digest:
             raise errors.other_digest(ref.uri, planned=pinned.digest, found=model.package.digest)
@@ -89,10 +89,9 @@ def _uri_of(job: Job, pinned: ModelPin) -> str:
 
 
 def load_model(spark: SparkSession, job: Job, ref: ModelRef) -> ScoredModel:
-    """One model of the job, admitted: its golden sample gives the recorded scores in the workers."""
+    """One model of the job, admitted: its golden sample gives the recorded scores where it will be scored."""
     package = resolve(ref.uri, registry=job.registry, cache_dir=_cache(job), trust=job.trust)
-    check_golden(spark, package)
-    return ScoredModel(role=ref.role, package=package)
+    return admitted(spark, package, role=ref.role, runtime=ref.runtime)
 
 
 def wides_of(models: Sequence[ScoredModel]) -> tuple[WideTable, ...]:
@@ -114,7 +113,14 @@ def one_wide(models: Sequence[ScoredModel]) -> WideTable:
 def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
     """What the plan writes down of the models."""
     return tuple(
-        ModelPin(role=m.role, model=m.package.name, version=m.package.version, digest=m.package.digest) for m in models
+        ModelPin(
+            role=m.role,
+            model=m.package.name,
+            version=m.package.version,
+            digest=m.package.digest,
+            runtime=m.runtime,
+        )
+        for m in models
     )
 
 

@@ -32,15 +32,20 @@ __all__ = [
 
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 KEEP = ("input", "features")
+RUNTIMES = ("arrow", "compiled")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRef:
-    """A model in a role: champion, challenger (with its share of the traffic) or shadow."""
+    """A model in a role: champion, challenger (with its share of the traffic) or shadow.
+
+    `runtime`: `arrow` or `compiled` where the job asks for one; None: compiled where the model can be.
+    """
 
     role: str
     uri: str
     share: float | None = None
+    runtime: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,11 +210,12 @@ def _read_tables(reader: Reader) -> tuple[TableSource, ...]:
 def _model(reader: Reader, *, role: str) -> ModelRef:
     if isinstance(reader.value, str):
         return ModelRef(role=role, uri=_uri(reader))
-    allowed = ("model", "share") if role == "challenger" else ("model",)
+    allowed = ("model", "share", "runtime") if role == "challenger" else ("model", "runtime")
     reader.keys(*allowed)
     uri = _uri(reader.need("model", "a model URI, as in models:/flight_delay@champion"))
     share = reader.need("share", "its share of the traffic").share() if role == "challenger" else None
-    return ModelRef(role=role, uri=uri, share=share)
+    runtime = reader.maybe("runtime", lambda found: found.one_of(*RUNTIMES), None)
+    return ModelRef(role=role, uri=uri, share=share, runtime=runtime)
 
 
 def _uri(reader: Reader) -> str:

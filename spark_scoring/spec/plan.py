@@ -44,12 +44,13 @@ class Offsets:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPin:
-    """One model of a commit: registered name, version and the digest of its files."""
+    """One model of a commit: registered name, version, the digest of its files, and what it was scored in."""
 
     role: str
     model: str
     version: str
     digest: str
+    runtime: str = "arrow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,7 @@ def _pack_models(models: tuple[ModelPin, ...]) -> dict[str, Any]:
     for pin in models:
         same = sum(1 for key in packed if key == pin.role or key.startswith(f"{pin.role}_"))
         key = pin.role if same == 0 else f"{pin.role}_{same + 1}"
-        packed[key] = {"model": pin.model, "version": pin.version, "digest": pin.digest}
+        packed[key] = {"model": pin.model, "version": pin.version, "digest": pin.digest, "runtime": pin.runtime}
     return packed
 
 

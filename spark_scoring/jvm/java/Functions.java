@@ -25,6 +25,7 @@ public class Functions implements FunctionCatalog {
     String text = identifier.name();
     int colon = text.indexOf(':');
     String kind = text.substring(0, colon), rest = text.substring(colon + 1);
+    if (kind.equals("scores")) return new ModelScores(rest);
     if (kind.equals("as_of_index")) return new AsOfIndex(rest);
     if (kind.equals("as_of_position")) return new AsOfPosition(rest);
     if (kind.equals("window_index")) return new WindowIndex(rest);

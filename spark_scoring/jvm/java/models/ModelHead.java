@@ -1,0 +1,13 @@
+package spark_scoring.jvm;
+
+/** What makes of a prepared row the model's margins, one for each of its outputs. */
+abstract class ModelHead {
+  static ModelHead read(ModelReader in) {
+    return in.number() == 0 ? new LinearHead(in) : new TreesHead(in);
+  }
+
+  /** How many integers of scratch space a row needs. */
+  abstract int scratch();
+
+  abstract void margins(double[] row, int[] codes, int[] scratch, double[] margins);
+}

@@ -1,0 +1,109 @@
+package spark_scoring.jvm;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.util.LinkedHashMap;
+import org.apache.spark.SparkContext;
+import org.apache.spark.broadcast.Broadcast;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
+import org.apache.spark.sql.catalyst.util.ArrayData;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.unsafe.types.UTF8String;
+import scala.reflect.ClassTag$;
+
+/**
+ * One entry of `scores`, by a model that was compiled.
+ *
+ * Arguments: whether the row is wanted (null otherwise), its numbers as doubles, NaN for null, and its texts. The text
+ * is `key/file/role/model/version`, each part quoted for URLs.
+ */
+public class ModelScores extends Bound {
+  private static final String[] FIELDS = {"role", "model", "model_version", "score", "label", "reason", "detail"};
+  private static final UTF8String MODEL = UTF8String.fromString("MODEL"), VALUE = UTF8String.fromString("ValueError");
+  private static final UTF8String NOT_FINITE = UTF8String.fromString("NOT_FINITE");
+  private static final int KEPT = 16;
+  private static final LinkedHashMap SENT = new LinkedHashMap(16, 0.75f, true);
+  private final String key;
+  private final UTF8String role, model, version;
+  private final Broadcast content;
+  private transient Model loaded;
+  private transient Model.Row row;
+  private transient ArrayTexts given;
+  private transient UTF8String[] labels;
+
+  ModelScores(String text) {
+    super(text);
+    String[] parts = text.split("/");
+    key = part(parts[0]);
+    content = sent(key, part(parts[1]));
+    role = UTF8String.fromString(part(parts[2]));
+    model = UTF8String.fromString(part(parts[3]));
+    version = UTF8String.fromString(part(parts[4]));
+  }
+
+  private static String part(String text) {
+    return java.net.URLDecoder.decode(text, java.nio.charset.StandardCharsets.UTF_8);
+  }
+
+  /** The model's content, sent out once for each application and model, and forgotten when newer ones came. */
+  private static synchronized Broadcast sent(String key, String file) {
+    SparkContext context = SparkContext.getOrCreate();
+    String id = context.applicationId() + "/" + key;
+    Broadcast found = (Broadcast) SENT.get(id);
+    if (found == null) {
+      try {
+        found = context.broadcast(Files.readAllBytes(Paths.get(file, new String[0])), ClassTag$.MODULE$.apply(byte[].class));
+      } catch (IOException error) {
+        throw new IllegalStateException("the compiled model is gone: " + file);
+      }
+      SENT.put(id, found);
+      if (SENT.size() > KEPT) SENT.remove(SENT.keySet().iterator().next());
+    }
+    return found;
+  }
+
+  public String name() {
+    return "scores";
+  }
+
+  public boolean isDeterministic() {
+    // so that Spark does not copy the call into every filter that reads a score
+    return false;
+  }
+
+  public DataType resultType() {
+    StructType type = new StructType();
+    for (int i = 0; i < FIELDS.length; i++) {
+      type = type.add(FIELDS[i], FIELDS[i].equals("score") ? DataTypes.DoubleType : DataTypes.StringType);
+    }
+    return type;
+  }
+
+  public InternalRow invoke(boolean wanted, ArrayData numbers, ArrayData texts) {
+    if (!wanted) return null;
+    if (row == null) load();
+    int n = numbers.numElements();
+    for (int i = 0; i < n; i++) row.places[i] = numbers.getDouble(i);
+    given.texts = texts;
+    if (!loaded.run(row, given)) return entry(null, null, MODEL, VALUE);
+    double score = loaded.link.score(row.margins, row.label);
+    if (!(Math.abs(score) <= Double.MAX_VALUE)) return entry(null, null, NOT_FINITE, null);
+    return entry(Double.valueOf(score), labels.length == 0 ? null : labels[row.label[0]], null, null);
+  }
+
+  private void load() {
+    loaded = ModelCache.get(key, content);
+    labels = new UTF8String[loaded.link.labels.length];
+    for (int i = 0; i < labels.length; i++) labels[i] = UTF8String.fromBytes(loaded.link.labels[i]);
+    given = new ArrayTexts();
+    row = new Model.Row(loaded);
+  }
+
+  private InternalRow entry(Double score, UTF8String label, UTF8String reason, UTF8String detail) {
+    return new GenericInternalRow(new Object[] {role, model, version, score, label, reason, detail});
+  }
+}

@@ -1,0 +1,297 @@
+"""Models that the JVM scores: the same scores, labels and reasons as the library, or the Arrow form."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import xgboost
+from models_data import WIDE, bits, fitted, wide_rows
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from runtime_models import SAMPLE, native_frame, packaged, target
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    ExtraTreesRegressor,
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+)
+from sklearn.feature_selection import SelectKBest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression, PoissonRegressor, Ridge, SGDClassifier
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PowerTransformer,
+    RobustScaler,
+    StandardScaler,
+    TargetEncoder,
+)
+from sklearn.tree import DecisionTreeClassifier
+
+from spark_scoring.errors import RunError
+from spark_scoring.models.blocks import score_blocks
+from spark_scoring.models.compiled import choose, forest, probes
+from spark_scoring.models.compiled.compile import Compiled, compiled
+from spark_scoring.models.compiled.draft import NotCompiled, Origin
+from spark_scoring.models.compiled.operations import Operation, apply
+from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.golden import scored_in_spark, within
+from spark_scoring.models.loaded import load_package
+from spark_scoring.models.package import Package
+from spark_scoring.models.udf import SCORES, ScoredModel, score_rows
+from spark_scoring.models.workers import SCORES_TYPE
+
+FEATURES = ["distance", "seats", "carrier"]
+NUMBERS = ["distance", "seats"]
+
+
+def frame() -> pd.DataFrame:
+    return to_pandas(SAMPLE)
+
+
+def prepared(last: Any, *transformers: tuple[Any, list[str]], classes: int = 2) -> Any:
+    """The estimator behind these transformers of columns."""
+    return make_pipeline(make_column_transformer(*transformers), last).fit(frame()[FEATURES], target(SAMPLE, classes))
+
+
+def filled(*steps: Any) -> tuple[Any, list[str]]:
+    return make_pipeline(SimpleImputer(add_indicator=True), *steps, StandardScaler()), NUMBERS
+
+
+ONE_HOT = (OneHotEncoder(handle_unknown="ignore"), ["carrier"])
+LINEAR: dict[str, Callable[[], Any]] = {
+    "logistic": lambda: fitted(LogisticRegression(max_iter=500), SAMPLE),
+    "three classes": lambda: fitted(LogisticRegression(max_iter=500), SAMPLE, classes=3),
+    "ridge": lambda: fitted(Ridge(), SAMPLE, classes=0),
+    "sgd": lambda: fitted(SGDClassifier(loss="log_loss", random_state=0), SAMPLE, classes=3),
+    "poisson": lambda: poisson(),
+    "scorecard": lambda: prepared(
+        LogisticRegression(max_iter=500), (make_pipeline(SimpleImputer(), KBinsDiscretizer(4)), NUMBERS), ONE_HOT
+    ),
+    "scaled one-hot": lambda: make_pipeline(
+        make_column_transformer(filled(MinMaxScaler(clip=True)), ONE_HOT),
+        StandardScaler(with_mean=False),
+        SelectKBest(k=5),
+        LogisticRegression(max_iter=500),
+    ).fit(frame()[FEATURES], target(SAMPLE, 2)),
+    "ordinal": lambda: prepared(
+        LogisticRegression(max_iter=500),
+        filled(PowerTransformer(), MaxAbsScaler()),
+        (make_pipeline(OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)),
+         ["carrier"]),
+    ),
+    "refusing": lambda: prepared(
+        LogisticRegression(), filled(FunctionTransformer(np.abs)), (OneHotEncoder(), ["carrier"])
+    ),
+    "target": lambda: prepared(LogisticRegression(), filled(), (TargetEncoder(), ["carrier"])),
+}  # fmt: skip
+
+
+def poisson() -> Any:
+    model = make_pipeline(make_column_transformer(filled(RobustScaler()), ONE_HOT), PoissonRegressor())
+    return model.fit(frame()[FEATURES], np.abs(target(SAMPLE, 0)))
+
+
+def in_numbers(last: Any, classes: int) -> Any:
+    return last.fit(frame()[NUMBERS], target(SAMPLE, classes))
+
+
+SKLEARN_TREES: dict[str, Callable[[], Any]] = {
+    "histogram": lambda: in_numbers(HistGradientBoostingClassifier(max_iter=20), 2),
+    "histogram, three": lambda: fitted(HistGradientBoostingClassifier(max_iter=5), SAMPLE, classes=3),
+    "histogram, poisson": lambda: HistGradientBoostingRegressor(max_iter=20, loss="poisson").fit(
+        frame()[NUMBERS], np.abs(target(SAMPLE, 0))
+    ),
+    "histogram, categories": lambda: HistGradientBoostingClassifier(
+        max_iter=20, min_samples_leaf=3, categorical_features=["carrier"]
+    ).fit(frame()[FEATURES], target(SAMPLE, 2)),
+    "forest": lambda: in_numbers(RandomForestClassifier(20, random_state=0), 2),
+    "forest, three": lambda: fitted(RandomForestClassifier(13, random_state=0), SAMPLE, classes=3),
+    "extra trees": lambda: in_numbers(ExtraTreesRegressor(20, random_state=0), 0),
+    "gradient": lambda: fitted(GradientBoostingClassifier(n_estimators=20), SAMPLE),
+    "gradient, three": lambda: fitted(GradientBoostingClassifier(n_estimators=5), SAMPLE, classes=3),
+    "gradient, exponential": lambda: fitted(GradientBoostingClassifier(n_estimators=9, loss="exponential"), SAMPLE),
+    "gradient, line": lambda: fitted(GradientBoostingRegressor(n_estimators=20), SAMPLE, classes=0),
+    "tree": lambda: in_numbers(DecisionTreeClassifier(random_state=0), 3),
+}
+
+
+def light(classes: int, **options: Any) -> Any:
+    kind = lightgbm.LGBMClassifier if classes else lightgbm.LGBMRegressor
+    wanted = target(SAMPLE, classes) if options.get("objective") != "poisson" else np.abs(target(SAMPLE, 0))
+    return kind(n_estimators=20, verbose=-1, min_child_samples=5, **options).fit(native_frame(SAMPLE), wanted)
+
+
+def extreme(classes: int, **options: Any) -> Any:
+    kind = xgboost.XGBClassifier if classes else xgboost.XGBRegressor
+    wanted = target(SAMPLE, classes)
+    numbers = wanted.str[-1].astype(int) if classes else np.abs(wanted)
+    return kind(n_estimators=20, enable_categorical=True, **options).fit(native_frame(SAMPLE), numbers)
+
+
+NATIVE: dict[str, Callable[[], Any]] = {
+    "lightgbm": lambda: light(2),
+    "lightgbm, three": lambda: light(3),
+    "lightgbm, one against all": lambda: light(3, objective="multiclassova"),
+    "lightgbm, zero is missing": lambda: light(0, zero_as_missing=True),
+    "lightgbm, none is missing": lambda: light(0, use_missing=False, objective="poisson"),
+    "lightgbm, forest": lambda: light(0, boosting_type="rf", bagging_freq=1, bagging_fraction=0.6),
+    "lightgbm, sets": lambda: light(2, max_cat_to_onehot=1, min_data_per_group=1, cat_smooth=1),
+    "xgboost": lambda: extreme(2),
+    "xgboost, three": lambda: extreme(3, max_cat_to_onehot=1),
+    "xgboost, line": lambda: extreme(0, max_depth=8),
+    "xgboost, poisson": lambda: extreme(0, objective="count:poisson"),
+}
+MODELS = LINEAR | SKLEARN_TREES | NATIVE
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
+    folder = tmp_path_factory.mktemp("packages")
+    native = frame()[["id", "at"]].join(native_frame(SAMPLE))
+    return {
+        name: replace(packaged(make(), folder, sample=native if name in NATIVE else SAMPLE), name=name)
+        for name, make in MODELS.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def forms(packages: dict[str, Package]) -> dict[str, Compiled]:
+    return {name: compiled(package) for name, package in packages.items()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_agrees_with_its_library_where_its_decisions_change(
+    spark: SparkSession, packages: dict[str, Package], forms: dict[str, Compiled], name: str
+) -> None:
+    golden = pq.read_table(packages[name].golden)
+    rows = probes.probes(forms[name], packages[name].features, golden)
+    assert choose.differences(spark, packages[name], forms[name], rows) == ""
+
+
+def test_all_models_in_one_pass_beside_an_arrow_model(
+    spark: SparkSession, packages: dict[str, Package], forms: dict[str, Compiled]
+) -> None:
+    rows = wide_rows(2000, seed=3)
+    models = [ScoredModel(role=name, package=packages[name], compiled=form) for name, form in forms.items()]
+    models.insert(3, ScoredModel(role="arrow", package=packages["ridge"]))
+    rejected = F.col("seats") > 150
+    scored = score_rows(spark.createDataFrame(rows), models, where=~rejected)
+    assert scored.schema[SCORES].dataType.simpleString() == SCORES_TYPE.replace(": ", ":").replace(", ", ",")
+    found = scored.select(SCORES).toArrow()[SCORES].combine_chunks()
+    seats = rows["seats"].to_pandas()
+    wanted = (seats <= 150).to_numpy()
+    entries = found.flatten()
+    for place, model in enumerate(models):
+        own = entries.take(pa.array(range(place, len(entries), len(models))))
+        assert (np.asarray(own.is_valid()) == wanted).all()
+        library = score_blocks(
+            rows.select([f.name for f in model.package.features])
+            .combine_chunks()
+            .to_batches()[0]
+            .filter(pa.array(wanted)),
+            predict=load_package(model.package).score,
+        )
+        kept = own.filter(pa.array(wanted))
+        assert set(kept.field("role").to_pylist()) == {model.role}
+        assert kept.field("reason").to_pylist() == library.reason.tolist()
+        assert kept.field("detail").to_pylist() == library.detail.tolist()
+        assert kept.field("label").to_pylist() == library.label.tolist()
+        good = ~library.failed
+        scores = kept.field("score").to_numpy(zero_copy_only=False)
+        assert within(scores[good], library.score[good], tolerance=model.package.tolerance).all(), model.role
+
+
+@pytest.mark.parametrize("name", ["extra trees", "gradient, line", "lightgbm, zero is missing", "xgboost, line"])
+def test_sums_of_trees_have_the_librarys_bits(
+    spark: SparkSession, packages: dict[str, Package], forms: dict[str, Compiled], name: str
+) -> None:
+    rows = wide_rows(1000, seed=4).select([f.name for f in packages[name].features])
+    found = scored_in_spark(spark, rows, ScoredModel(role="x", package=packages[name], compiled=forms[name]))
+    library = load_package(packages[name]).predict(to_pandas(rows))
+    assert bits(found["score"].to_pylist()) == bits(library["score"])
+
+
+def test_no_python_worker_where_all_models_are_compiled(
+    spark: SparkSession, packages: dict[str, Package], forms: dict[str, Compiled]
+) -> None:
+    models = [ScoredModel(role=name, package=packages[name], compiled=forms[name]) for name in ("logistic", "forest")]
+    scored = score_rows(spark.createDataFrame(SAMPLE), models)
+    used = scored.withColumn("late", F.col(SCORES)[0]["score"] > 0.5).filter("late and scores[1].label is not null")
+    plan = used._jdf.queryExecution().executedPlan().toString()
+    assert "Python" not in plan and plan.count("ModelScores") <= 1 and plan.count("scores(") <= 2
+
+
+BREAKS: dict[str, Callable[[forest.Forest], forest.Forest]] = {
+    "< instead of <=": lambda f: replace(f, limit=np.nextafter(f.limit, -np.inf)),
+    "one limit by one bit": lambda f: replace(
+        f, limit=np.where(np.arange(len(f.limit)) == np.argmax(f.feature == 0), np.nextafter(f.limit, 999), f.limit)
+    ),
+    "missing to the other side": lambda f: replace(f, missing=np.where(f.missing == 1, 2, 1)),
+    "a leaf by one bit": lambda f: replace(f, value=np.nextafter(f.value, 9)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_the_gate_finds_a_wrong_compiler(
+    spark: SparkSession, packages: dict[str, Package], monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    package = packages["lightgbm, zero is missing" if "leaf" in broken else "lightgbm"]
+    right = forest.Growing.forest
+    monkeypatch.setattr(forest.Growing, "forest", lambda self, **given: BREAKS[broken](right(self, **given)))
+    found = choose._choose(spark, package)
+    assert found.compiled is None and found.why.startswith("the compiled form gives another ")
+
+
+def test_what_is_not_compiled_says_why(spark: SparkSession, tmp_path: Path) -> None:
+    frame_ = frame()[NUMBERS].fillna(0)
+    neighbours = packaged(KNeighborsRegressor().fit(frame_, frame_["distance"]), tmp_path, sample=SAMPLE.filter(
+        pa.array((~frame()[NUMBERS].isna().any(axis=1)).tolist())
+    ))  # fmt: skip
+    assert choose.admitted(spark, neighbours, role="champion").why == "KNeighborsRegressor has no compiled form"
+    with pytest.raises(RunError, match=r"runtime: compiled.* KNeighborsRegressor has no compiled form"):
+        choose.admitted(spark, neighbours, role="champion", runtime="compiled")
+    with pytest.raises(NotCompiled, match="KNeighborsRegressor"):
+        compiled(neighbours)
+
+
+def test_the_choice_is_made_at_admission(spark: SparkSession, packages: dict[str, Package]) -> None:
+    asked = {
+        runtime: choose.admitted(spark, packages["ridge"], role="champion", runtime=runtime)
+        for runtime in (None, "arrow")
+    }
+    assert {key: model.runtime for key, model in asked.items()} == {None: "compiled", "arrow": "arrow"}
+    assert asked["arrow"].why == "the job says runtime: arrow"
+
+
+def test_the_last_input_below_a_limit() -> None:
+    limits = np.array([-3.0, 0.0, 1.5, 1e30])
+    chain = ((Operation.SUBTRACT, 0.1), (Operation.DIVIDE, 3.7), (Operation.TO_FLOAT, 0.0))
+    below = probes.last_below(limits, Origin(column=0, operations=chain))
+
+    def after(x: np.ndarray) -> np.ndarray:
+        for operation, a in chain:
+            x = apply(operation, x, a)
+        return x
+
+    assert (after(below) <= limits).all() and (after(np.nextafter(below, np.inf)) > limits).all()
+
+
+def test_the_wide_table_is_the_packages(packages: dict[str, Package]) -> None:
+    assert {package.wide for package in packages.values()} == {WIDE}
