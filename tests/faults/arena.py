@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from spark_scoring.testing import KafkaBroker, Record, produce
 from spark_scoring.watch import verify
 from tests.faults import oracle
 from tests.faults.oracle import Damage, Sent
-from tests.world import World, arrivals, flights, make_world, record
+from tests.world import World, arrivals, flights, job_mapping, make_world, record
 
 BROKEN = [None, b"{", b'{"id": "x"} {}', b'{"id": "z1"}']
 
@@ -118,25 +118,25 @@ class Arena:
 
 
 def make_arena(
-    spark: SparkSession, folder: Path, broker: KafkaBroker, *, partitions: int = 2, rows_a_batch: int = 20, **changes: Any
+    spark: SparkSession,
+    folder: Path,
+    broker: KafkaBroker,
+    *,
+    partitions: int = 2,
+    rows_a_batch: int = 20,
+    own_registry: bool = False,
+    **changes: Any,
 ) -> Arena:
     """A job with small micro-batches over topics of its own."""
-    options = changes.pop("kafka", {})
-    kafka = {"servers": broker.servers, "max_rows_per_batch": rows_a_batch, **options}
-    world = make_world(spark, folder, servers=broker.servers, kafka=kafka, **changes)
+    kafka = {"servers": broker.servers, "max_rows_per_batch": rows_a_batch, **changes.pop("kafka", {})}
+    world = make_world(spark, folder, own_registry=own_registry)
     for kind in ("flights", "arrivals"):
         broker.create_topic(f"{world.job.name}_{kind}", partitions=partitions)
-    mapping = {**mapping_of(world, kafka), **changes}
+    mapping = job_mapping(folder, name=world.job.name, servers=kafka["servers"])
+    mapping |= {"kafka": kafka, "registry": world.job.registry, **changes}
     (folder / "job.yaml").write_text(yaml.safe_dump(mapping))
-    loaded = Job.load(folder / "job.yaml")
-    return Arena(world=World(spark=spark, folder=folder, job=loaded), broker=broker, job_path=folder / "job.yaml")
-
-
-def mapping_of(world: World, kafka: dict[str, Any]) -> dict[str, Any]:
-    from tests.world import job_mapping
-
-    mapping = job_mapping(world.folder, name=world.job.name, servers=kafka["servers"])
-    return {**mapping, "kafka": kafka, "registry": world.job.registry}
+    job = Job.load(folder / "job.yaml", {"KAFKA_PASSWORD": "", **os.environ})
+    return Arena(world=replace(world, job=job), broker=broker, job_path=folder / "job.yaml")
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
