@@ -88,18 +88,15 @@ def recover(job: str, accept_new_topic: bool, accept_loss: bool, reason: str | N
     Example:  spark-scoring recover conf/flights/job.yaml
     """
     from spark_scoring.run import generation
-    from spark_scoring.run.lease import held
 
     spec = Job.load(job)
-    if spec.stream is None or spec.kafka is None or spec.output.stream is None:
-        raise errors.missing_part(spec.path, part="rows.stream, kafka and output.stream", command="recover")
+    if spec.stream is None or spec.output.stream is None:
+        raise errors.missing_part(spec.path, part="rows.stream and output.stream", command="recover")
     if (accept_new_topic or accept_loss) and not reason:
         raise errors.reason_needed()
     by, at = f"{getpass.getuser()}@{socket.gethostname()}", now().isoformat(timespec="seconds")
     consent = generation.Consent(by=by, at=at, new_topic=accept_new_topic, loss=accept_loss, reason=reason)
-    spark = spark_for(spec)
-    with held(spark, spec):
-        found = generation.recover(spark, spec, consent=consent)
+    found = generation.recover(spark_for(spec), spec, consent=consent)
     show.result(found, as_json=as_json, title="the next 'stream' begins here")
 
 

@@ -116,9 +116,11 @@ def fence(spark: SparkSession, job: Job, *, generations: Sequence[str], metadata
     fed = [(table.name, path_of(spark, table)) for table in job.tables if table.feed is not None]
     places = [*fed, *[(name, rejected_of(job)) for name, _ in fed]]
     there = [(name, path) for name, path in places if delta.is_table(spark, path)]
-    for generation in generations if protected("fence") else ():
-        for name, path in there:
-            takeover.fence(spark, path, app=takeover.feed_app_id(job.name, generation, name), metadata=metadata)
+    for name, path in there if protected("fence") else ():
+        known = delta.transactions(spark, path, prefix=f"{job.name}:")
+        for app in (takeover.feed_app_id(job.name, generation, name) for generation in generations):
+            if known.get(app, 0) < takeover.LAST:
+                takeover.fence(spark, path, app=app, metadata=metadata)
 
 
 def read_until(spark: SparkSession, table: TableSource, *, job: Job, topic_id: str) -> dict[int, int]:

@@ -15,6 +15,7 @@ from spark_scoring.io import checkpoint, delta, files, kafka
 from spark_scoring.io.kafka import TopicState
 from spark_scoring.run import feeds, ledger, takeover
 from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.lease import held
 from spark_scoring.run.ledger import Standing
 from spark_scoring.run.takeover import Accepted, Takeover
 from spark_scoring.spec.job import Job
@@ -95,9 +96,17 @@ def recover(spark: SparkSession, job: Job, *, consent: Consent) -> Takeover:
     From then on the generation before can commit nothing, and may be running still. Ended half-way and run again it
     does the rest. Where the log has expired, the rows' own greatest offsets are the ledger.
 
-    Raises: RunError: the job has no commits, or the broker does not answer. StateError: something would be lost that
-    `consent` does not accept.
+    Raises: RunError: the job has no commits, a stream of it runs, or the broker does not answer. StateError: something
+    would be lost that `consent` does not accept.
     """
+    known = ledger.standing(spark, str(job.output.stream), job=job.name)
+    if not (known.begun or known.expired or files.exists(spark, checkpoint_of(job))):
+        raise errors.no_commits(str(job.output.stream), job=job.name)
+    with held(spark, job):
+        return _insisting(spark, job, consent)
+
+
+def _insisting(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
     for _ in range(TRIES - 1):
         try:
             return _recover(spark, job, consent)
@@ -122,7 +131,7 @@ def _recover(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
     reached("recover_begun")
     _fence(spark, path, job=job, known=known, metadata=begun.dump())
     reached("recover_fenced")
-    feeds.fence(spark, job, generations=_others(spark, path, job=job, known=known), metadata=begun.dump())
+    feeds.fence(spark, job, generations=takeover.every(spark, path, job=job.name), metadata=begun.dump())
     reached("recover_feeds_fenced")
     _install(spark, job, begun.generation)
     return begun
@@ -244,7 +253,7 @@ def _of_rows(spark: SparkSession, job: Job, path: str, states: Mapping[str, Topi
 def _without_commits(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
     """A job that has committed nothing begins where a new one does."""
     place = checkpoint_of(job)
-    if not files.exists(spark, place) or files.list_names(spark, f"{place}/commits"):
+    if files.list_names(spark, f"{place}/commits"):
         raise errors.no_commits(str(job.output.stream), job=job.name)
     begun = _takeover(job, _Plan(ends={}, topic_ids={}, accepted=()), consent)
     files.move(spark, place, f"{place}-before-{begun.generation}")

@@ -18,7 +18,7 @@ from spark_scoring.io import checkpoint, files, kafka
 from spark_scoring.io.kafka import TopicState
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
 from spark_scoring.run.faults import protected
-from spark_scoring.run.feeds import FeedEnds
+from spark_scoring.run.feeds import Feed, FeedEnds
 from spark_scoring.run.generation import Consent
 from spark_scoring.run.lease import Lease, held
 from spark_scoring.run.ledger import Standing
@@ -65,10 +65,11 @@ def stream(
     """
     if job.stream is None or job.kafka is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream, kafka and output.stream", command="stream")
+    fit = _fit(spark, job, stop=stop, patience=patience)
+    if fit is None:
+        return
     with held(spark, job, wait=stop.wait) as lease:
-        runner = _prepared(spark, job, now=now, stop=stop, progress=progress, patience=patience, lease=lease)
-        if runner is None:
-            return
+        runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease)
         with closing(runner.prepared):
             while not _completed(runner, once=once):
                 log.warning("%s: Kafka does not answer, nothing is lost", job.name)
@@ -76,16 +77,16 @@ def stream(
                     return
 
 
-def _prepared(
-    spark: SparkSession,
-    job: Job,
-    *,
-    now: Callable[[], datetime],
-    stop: threading.Event,
-    progress: Progress,
-    patience: timedelta | None,
-    lease: Lease,
-) -> "_Runner | None":
+@dataclass(frozen=True, kw_only=True)
+class _Fit:
+    """What was found fit before anything was written: models, feeds, and the topics as the broker has them."""
+
+    serving: Serving
+    feeds: tuple[Feed, ...]
+    states: dict[str, TopicState]
+
+
+def _fit(spark: SparkSession, job: Job, *, stop: threading.Event, patience: timedelta | None) -> _Fit | None:
     """Everything that a stream needs, checked before its first row; None if it was stopped meanwhile."""
     target = str(job.output.stream)
     known = ledger.standing(spark, target, job=job.name)
@@ -100,29 +101,52 @@ def _prepared(
     if states is None:
         return None
     check_topics(known, states, job=job.path)
-    if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
-        generation.begin(spark, job, states, consent=Consent(by="stream", at=now().isoformat(timespec="seconds")))
-        known = ledger.standing(spark, target, job=job.name)
-    for feed in fed:
+    return _Fit(serving=models, feeds=fed, states=states)
+
+
+def _runner(
+    spark: SparkSession,
+    job: Job,
+    fit: _Fit,
+    *,
+    now: Callable[[], datetime],
+    stop: threading.Event,
+    progress: Progress,
+    lease: Lease,
+) -> "_Runner":
+    ids = {topic: state.topic_id for topic, state in fit.states.items()}
+    for feed in fit.feeds:
         feeds.claim(spark, job, feed)
+    # read again: another stream may have committed until the lease was ours
+    known = _standing(spark, job, fit, now=now)
     return _Runner(
         spark=spark,
         job=job,
-        records=_records(spark, job, known, states),
-        topics=topics,
-        feeds=fed,
-        feed_ends={
-            f.table.name: feeds.ends_of(spark, f, job=job, topic_id=states[f.topic.topic].topic_id) for f in fed
-        },
+        records=_records(spark, job, known, fit.states),
+        topics=list(fit.states),
+        feeds=fit.feeds,
+        feed_ends={f.table.name: feeds.ends_of(spark, f, job=job, topic_id=ids[f.topic.topic]) for f in fit.feeds},
         now=now,
         stop=stop,
         progress=progress,
         known=known,
-        serving=models,
+        serving=fit.serving,
         prepared=Prepared.of_stream(spark, job),
-        upkeep=Upkeep.of_stream(spark, fed, output=target),
+        upkeep=Upkeep.of_stream(spark, fit.feeds, output=str(job.output.stream)),
         lease=lease,
     )
+
+
+def _standing(spark: SparkSession, job: Job, fit: _Fit, *, now: Callable[[], datetime]) -> Standing:
+    target = str(job.output.stream)
+    known = ledger.standing(spark, target, job=job.name)
+    generation.check(spark, job, known)
+    check_topics(known, fit.states, job=job.path)
+    if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
+        consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))
+        generation.begin(spark, job, fit.states, consent=consent)
+        known = ledger.standing(spark, target, job=job.name)
+    return known
 
 
 def _records(spark: SparkSession, job: Job, known: Standing, states: Mapping[str, TopicState]) -> DataFrame:
@@ -172,7 +196,7 @@ class _Runner:
     job: Job
     records: DataFrame
     topics: list[str]
-    feeds: tuple[feeds.Feed, ...]
+    feeds: tuple[Feed, ...]
     feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
     stop: threading.Event

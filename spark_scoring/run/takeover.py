@@ -89,8 +89,12 @@ def feed_app_id(job: str, generation: str, table: str) -> str:
 
 def live(spark: SparkSession, path: str, *, job: str) -> tuple[str, ...]:
     """The generations that have committed and may go on; more than one only where a takeover was interrupted."""
-    found = delta.transactions(spark, path, prefix=f"{job}:")
-    return tuple(name.split(":")[1] for name, version in found.items() if version < LAST and name.count(":") == 1)
+    return tuple(name for name, version in _noted(spark, path, job).items() if version < LAST)
+
+
+def every(spark: SparkSession, path: str, *, job: str) -> tuple[str, ...]:
+    """All generations that ever committed, or were replaced before they did."""
+    return tuple(name for name in _noted(spark, path, job) if name)
 
 
 def fence(spark: SparkSession, path: str, *, app: str, metadata: str) -> bool:
@@ -99,3 +103,8 @@ def fence(spark: SparkSession, path: str, *, app: str, metadata: str) -> bool:
     Raises: a conflict of Delta's (`delta.lost_race`) if such a commit was made meanwhile.
     """
     return delta.note(spark, path, txn=Transaction(app_id=app, version=LAST), metadata=metadata) is not None
+
+
+def _noted(spark: SparkSession, path: str, job: str) -> dict[str, int]:
+    found = delta.transactions(spark, path, prefix=f"{job}:")
+    return {app.split(":")[1]: version for app, version in found.items() if app.count(":") == 1}

@@ -34,7 +34,7 @@ def test_kill_9_between_the_file_of_a_commit_and_its_answer(filled: Arena) -> No
     first = Path(filled.output, "_delta_log", f"{0:020d}.json")
     wait_for(lambda: first.exists() or process.poll() is not None)
     kill_group(process)
-    assert first.exists() and len(oracle.rows_of(filled.output)) == 20
+    assert 0 < len(oracle.rows_of(filled.output)) < 54
     filled.finished("stream", "--once")
 
     assert not filled.damage() and filled.fed_rows() == filled.fed
