@@ -52,13 +52,16 @@ def test_kill_9_of_all_processes(filled: Arena, instant: str, which: int) -> Non
     assert filled.holds()
 
 
-def test_without_its_protection_a_feed_is_doubled(filled: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("without", "times"), [("feed_txn", 1), ("feed_ends", 1), ("feed_txn,feed_ends", 2)])
+def test_two_guards_keep_a_feed_from_being_appended_twice(
+    filled: Arena, monkeypatch: pytest.MonkeyPatch, without: str, times: int
+) -> None:
     filled.struck(monkeypatch, "after_feeds")
-    monkeypatch.setenv(faults.WITHOUT, "feed_txn")
+    monkeypatch.setenv(faults.WITHOUT, without)
     filled.run()
 
-    assert filled.fed_rows() == 2 * filled.fed
-    assert not filled.holds()
+    assert filled.fed_rows() == times * filled.fed
+    assert filled.holds() is (times == 1)
 
 
 @pytest.mark.parametrize(("without", "doubled"), [("", False), ("ledger", False), ("txn", False), ("ledger,txn", True)])
