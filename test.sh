@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Sets everything up and runs all checks: format, lint, types, layers, tests. With arguments only pytest, with these.
+# Sets everything up and runs all checks: format, lint, types, layers, tests. With arguments only pytest, with these:
+#   ./test.sh faults                all fault tests, those that kill process after process too (up to an hour)
+#   ./test.sh soak MINUTES [SEED]   faults at random for that long, then everything is counted
 # A failed check does not stop the others; the exit code tells whether all of them held.
 set -euo pipefail
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -12,6 +14,13 @@ export PYSPARK_PYTHON="$root/.venv/bin/python" SPARK_LOCAL_IP=127.0.0.1
 unset SPARK_HOME SPARK_CONF_DIR PYSPARK_SUBMIT_ARGS PYTHONPATH # of another Spark: the tests bring their own
 bin="$root/.venv/bin"
 
+case "${1:-}" in
+    faults) exec "$bin/python" -m pytest -m "faults or not faults" "$root/tests/faults" "${@:2}" ;;
+    soak)
+        export SPARK_SCORING_SOAK_MINUTES="${2:?how many minutes}" SPARK_SCORING_SOAK_SEED="${3:-0}"
+        exec "$bin/python" -m pytest -s "$root/tests/faults/soak.py"
+        ;;
+esac
 if [ $# -gt 0 ]; then
     exec "$bin/python" -m pytest "$@"
 fi

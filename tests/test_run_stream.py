@@ -103,8 +103,7 @@ def test_a_lost_checkpoint_stops_and_recover_goes_on(world: World, broker: Kafka
 
     with pytest.raises(StateError, match="spark-scoring recover"):
         run(world)
-    committed = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
-    generation.recover(world.spark, world.job, committed, now=now().isoformat())
+    generation.recover(world.spark, world.job, consent=generation.Consent(by="me", at=now().isoformat()))
     run(world)
     run(world)
 

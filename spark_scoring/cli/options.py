@@ -37,7 +37,7 @@ def span(start: str, end: str, cut: str) -> "Span":
     """
     from spark_scoring.run.runs import Span
 
-    bounds = [_moment("--from", start), _moment("--to", end)]
+    bounds = [moment("--from", start), moment("--to", end)]
     if bounds[0] >= bounds[1]:
         raise errors.wrong_span(start, end)
     return Span(start=bounds[0], end=bounds[1], cut=duration("--cut", cut))
@@ -51,7 +51,11 @@ def duration(option: str, text: str) -> timedelta:
     return Reader(value=text, source=option).duration()
 
 
-def _moment(option: str, text: str) -> datetime:
+def moment(option: str, text: str) -> datetime:
+    """An instant such as 2013-09-01, UTC.
+
+    Raises: ConfigError.
+    """
     try:
         return instant(text)
     except ValueError:

@@ -1,9 +1,12 @@
-"""The commands that look at what a job wrote, and put it right: parity, verify, status, recover."""
+"""The commands that look at what a job wrote, and put it right: parity, verify, status, recover, replay."""
+
+import getpass
+import socket
 
 import click
 
 from spark_scoring import errors, show
-from spark_scoring.cli.options import JOB, JSON, now, spark_for
+from spark_scoring.cli.options import JOB, JSON, moment, now, spark_for
 from spark_scoring.spec.job import Job
 
 
@@ -72,21 +75,50 @@ def status(job: str, as_json: bool) -> None:
 
 @click.command()
 @JOB
+@click.option("--accept-new-topic", is_flag=True, help="Go on with a topic that was deleted and created again.")
+@click.option("--accept-loss", is_flag=True, help="Go on without records that the broker has removed.")
+@click.option("--reason", metavar="TEXT", help="Why that is accepted; kept in the table's log with who did it.")
 @JSON
-def recover(job: str, as_json: bool) -> None:
+def recover(job: str, accept_new_topic: bool, accept_loss: bool, reason: str | None, as_json: bool) -> None:
     """Let the next 'stream' of JOB begin anew where the output's own log ends. The old checkpoint is kept beside.
+
+    A stream of JOB that is stopped or out of reach, and wakes up later, can commit nothing from then on.
 
     \b
     Example:  spark-scoring recover conf/flights/job.yaml
     """
-    from spark_scoring.run import generation, ledger
+    from spark_scoring.run import generation
 
     spec = Job.load(job)
     if spec.stream is None or spec.output.stream is None:
         raise errors.missing_part(spec.path, part="rows.stream and output.stream", command="recover")
-    spark = spark_for(spec)
-    committed = ledger.stream_commits(spark, spec.output.stream, job=spec.name)
-    if not committed:
-        raise errors.no_commits(spec.output.stream, job=spec.name)
-    found = generation.recover(spark, spec, committed, now=now().isoformat(timespec="seconds"))
+    if (accept_new_topic or accept_loss) and not reason:
+        raise errors.reason_needed()
+    by, at = f"{getpass.getuser()}@{socket.gethostname()}", now().isoformat(timespec="seconds")
+    consent = generation.Consent(by=by, at=at, new_topic=accept_new_topic, loss=accept_loss, reason=reason)
+    found = generation.recover(spark_for(spec), spec, consent=consent)
     show.result(found, as_json=as_json, title="the next 'stream' begins here")
+
+
+@click.command()
+@JOB
+@click.option("--reason", required=True, metavar="CODE", help="The reason of the rows to score again, as SCHEMA.")
+@click.option("--from", "start", metavar="INSTANT", help="Only rows rejected since then, UTC, as 2013-09-01.")
+@click.option("--to", "end", metavar="INSTANT", help="Only rows rejected before then, UTC.")
+@JSON
+def replay(job: str, reason: str, start: str | None, end: str | None, as_json: bool) -> None:
+    """Score rejected rows of JOB's stream again, after a fix; those that now pass replace their rejection.
+
+    It uses the models and tables of now, in one commit. A stream of JOB may run meanwhile. Rejected rows of a batch
+    are scored again by 'score' over their interval.
+
+    \b
+    Example:  spark-scoring replay conf/flights/job.yaml --reason LOOKUP_MISS:planes
+    """
+    from spark_scoring.run.replay import replay as replayed
+
+    spec = Job.load(job)
+    within = (moment("--from", start) if start else None, moment("--to", end) if end else None)
+    with show.working(f"replay {reason} of {spec.name}"):
+        done = replayed(spark_for(spec), spec, reason=reason, within=within, clock=now())
+    show.result(done, as_json=as_json, title="replayed")

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 
-from spark_scoring.errors.base import BrokerAwayError, RunError, StateError, did_you_mean, listed
+from spark_scoring.errors.base import BrokerAwayError, ConfigError, RunError, StateError, did_you_mean, listed
 
 
-def _recover(job: str) -> str:
-    return f"To go on from the table's own log run: spark-scoring recover {job}"
+def _recover(job: str, flags: Iterable[str] = ()) -> str:
+    asked = [*flags]
+    words = [*asked, '--reason "why"'] if asked else []
+    return f"To go on from the table's own log run: {' '.join(['spark-scoring recover', job, *words])}"
 
 
 def unreachable_broker(servers: str, *, cause: str) -> BrokerAwayError:
@@ -30,7 +32,7 @@ def broker_did_not_start(servers: str, *, reason: str, log: str) -> RunError:
     )
 
 
-def damaged_checkpoint(path: str, *, job: str = "JOB") -> StateError:
+def damaged_checkpoint(path: str, *, job: str) -> StateError:
     return StateError(f"checkpoint file {path} is missing or damaged. {_recover(job)}")
 
 
@@ -66,7 +68,7 @@ def offsets_do_not_continue(partition: str, *, expected: int, given: int, job: s
 def topic_created_again(topic: str, *, job: str) -> StateError:
     return StateError(
         f"{job}: topic '{topic}' is not the one that was read before: it was deleted and created again, so its offsets "
-        "mean other records. Give the job a new 'state' and 'output.stream' to begin anew with it."
+        f"mean other records. {_recover(job, ['--accept-new-topic'])}"
     )
 
 
@@ -81,4 +83,51 @@ def feed_not_read(table: str, *, columns: Iterable[str], job: str) -> RunError:
     return RunError(
         f"it reads {listed(columns)} of table {table}, which this stream of {job} began without: "
         "a running stream reads the feeds that it began with. Stop the stream and start it again."
+    )
+
+
+def records_gone(partition: str, *, start: int, until: int, job: str) -> StateError:
+    return StateError(
+        f"{partition}: the broker has removed records {start} to {until}, and the stream had not read them. Restore "
+        f"them, or accept the loss. {_recover(job, ['--accept-loss'])}"
+    )
+
+
+def not_accepted(job: str, *, what: Iterable[str], flags: Iterable[str]) -> StateError:
+    return StateError(f"{job}: {'; '.join(what)}. {_recover(job, flags)}")
+
+
+def reason_needed() -> ConfigError:
+    return ConfigError('what is accepted needs a reason: it is kept in the table\'s log. Add --reason "why".')
+
+
+def expired_ledger(job: str, *, table: str) -> StateError:
+    return StateError(
+        f"{job}: {table} holds commits of this job, and its log no longer says which: old entries were removed "
+        f"(delta.logRetentionDuration). The rows' own offsets can take its place. {_recover(job)}"
+    )
+
+
+def recovered_already(job: str) -> StateError:
+    return StateError(f"{job}: another 'recover' or 'stream' of this job was faster. Run 'spark-scoring status {job}'.")
+
+
+def fenced(job: str, *, generation: str) -> StateError:
+    return StateError(
+        f"{job}: this stream was replaced: generation {generation} has taken over in the output's log, so this one "
+        "may commit nothing more, and has not. Leave the other one running; nothing is lost."
+    )
+
+
+def second_stream(job: str, *, where: str) -> RunError:
+    return RunError(
+        f"{job}: a stream of this job runs already ({where}). One job has one stream: stop that one first, with "
+        "SIGTERM."
+    )
+
+
+def refused_by_broker(servers: str, *, cause: str) -> RunError:
+    return RunError(
+        f"Kafka at {servers} refuses this client ({cause}). Correct the security options under kafka.options of the "
+        "job: user, password, certificates, rights."
     )

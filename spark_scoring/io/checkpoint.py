@@ -11,7 +11,7 @@ from spark_scoring.spec.plan import Ranges
 Bounds = dict[str, dict[int, int]]
 
 
-def query_id(spark: SparkSession, checkpoint: str) -> str | None:
+def query_id(spark: SparkSession, checkpoint: str, *, job: str) -> str | None:
     """The id of the query that owns the checkpoint; `None` where there is none yet.
 
     Raises: StateError: the file that holds it is damaged.
@@ -22,31 +22,28 @@ def query_id(spark: SparkSession, checkpoint: str) -> str | None:
     try:
         return str(json.loads(text)["id"])
     except (ValueError, KeyError, TypeError):
-        raise errors.damaged_checkpoint(f"{checkpoint}/metadata") from None
+        raise errors.damaged_checkpoint(f"{checkpoint}/metadata", job=job) from None
 
 
-def batch_ranges(spark: SparkSession, checkpoint: str, batch_id: int) -> Ranges:
+def batch_ranges(spark: SparkSession, checkpoint: str, batch_id: int, *, job: str) -> Ranges:
     """topic -> partition -> [from, until) of one micro-batch; a partition seen for the first time starts at 0.
 
-    Raises: StateError: a file is missing or damaged.
+    `job` is the job's file, for what an error says. Raises: StateError: a file is missing or damaged.
     """
-    until = _offsets(spark, f"{checkpoint}/offsets/{batch_id}")
-    start = (
-        _offsets(spark, f"{checkpoint}/offsets/{batch_id - 1}")
-        if batch_id
-        else _offsets(spark, f"{checkpoint}/sources/0/0")
-    )
+    before = f"offsets/{batch_id - 1}" if batch_id else "sources/0/0"
+    until = _offsets(spark, f"{checkpoint}/offsets/{batch_id}", job=job)
+    start = _offsets(spark, f"{checkpoint}/{before}", job=job)
     return {
         topic: {partition: (start.get(topic, {}).get(partition, 0), end) for partition, end in spans.items()}
         for topic, spans in until.items()
     }
 
 
-def _offsets(spark: SparkSession, path: str) -> Bounds:
+def _offsets(spark: SparkSession, path: str, *, job: str) -> Bounds:
     # the last line is the only source's; the lines before it are the file's version and Spark's own metadata
     text = read_text(spark, path)
     try:
         given = json.loads((text or "").splitlines()[-1])
         return {topic: {int(p): int(offset) for p, offset in spans.items()} for topic, spans in given.items()}
     except (ValueError, IndexError, AttributeError):
-        raise errors.damaged_checkpoint(path) from None
+        raise errors.damaged_checkpoint(path, job=job) from None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import pyspark.sql.functions as F
 from delta import exceptions as conflicts
 from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
@@ -60,6 +61,14 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """Delta's guard against writing twice: of an id it takes greater versions only."""
+
+    app_id: str
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
     """One entry of a table's log: the commit's time in UTC, and what its writer left in it."""
 
@@ -90,6 +99,13 @@ def last_transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     """The greatest transaction version that the table's log holds for the id."""
     found = _snapshot(spark, path).transactions().get(app_id)
     return int(found.get()) if found.isDefined() else None
+
+
+def transactions(spark: SparkSession, path: str, *, prefix: str) -> dict[str, int]:
+    """The transaction ids that begin so, each with its greatest version. They outlive the log's entries."""
+    jvm: Any = spark._jvm
+    found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(_snapshot(spark, path).transactions())
+    return {str(app_id): int(version) for app_id, version in found.items() if str(app_id).startswith(prefix)}
 
 
 def location_of(spark: SparkSession, table: str) -> str | None:
@@ -163,18 +179,23 @@ def metadata_at(spark: SparkSession, path: str, version: int) -> str | None:
 
 
 def append_once(
-    frame: DataFrame, path: str, *, app_id: str, txn_version: int, metadata: str, partition_by: Sequence[str]
-) -> int:
-    """Append under a transaction id, so that the same id writes once; the version written.
+    frame: DataFrame, path: str, *, txn: Transaction | None, metadata: str, partition_by: Sequence[str],
+    create: bool = False,
+) -> int | None:  # fmt: skip
+    """Append under a transaction id, so that the same id writes once; the version written, None if Delta skipped it.
 
-    Raises: RunError: Delta skipped the write because this id is already in its log.
+    With `create` the table must not be there yet: of two that create it, one fails.
     """
-    writer = frame.write.format("delta").mode("append").option("mergeSchema", "true")
-    writer = writer.option("txnAppId", app_id).option("txnVersion", txn_version)
-    version = _write(frame, writer.partitionBy(*partition_by), path, metadata)
-    if version is None:
-        raise errors.skipped_write(path)
-    return version
+    writer = frame.write.format("delta").mode("errorifexists" if create else "append").option("mergeSchema", "true")
+    if txn is not None:
+        writer = writer.option("txnAppId", txn.app_id).option("txnVersion", txn.version)
+    return _write(frame, writer.partitionBy(*partition_by), path, metadata)
+
+
+def note(spark: SparkSession, path: str, *, txn: Transaction, metadata: str) -> int | None:
+    """A commit without rows that stands for its transaction id and metadata alone; None if the id was there already."""
+    nothing = spark.createDataFrame([], spark.read.format("delta").load(path).schema)
+    return append_once(nothing, path, txn=txn, metadata=metadata, partition_by=())
 
 
 def replace_where(
@@ -190,6 +211,17 @@ def replace_where(
     else:
         writer = writer.mode("errorifexists")
     return _write(frame, writer, path, metadata)
+
+
+def merge_update(spark: SparkSession, path: str, frame: DataFrame, *, condition: str, metadata: str) -> None:
+    """Replace the rows `t` of the table that a row `s` of the frame stands for; new columns are merged in."""
+    setting = "spark.databricks.delta.commitInfo.userMetadata"
+    merge = DeltaTable.forPath(spark, path).alias("t").merge(frame.alias("s"), condition).withSchemaEvolution()
+    spark.conf.set(setting, metadata)
+    try:
+        merge.whenMatchedUpdateAll().execute()
+    finally:
+        spark.conf.unset(setting)
 
 
 def lost_race(error: Exception) -> bool:
@@ -223,8 +255,13 @@ def cluster_by(spark: SparkSession, path: str, columns: Sequence[str]) -> None:
 def bytes_to_compact(spark: SparkSession, path: str) -> int:
     """How much `compact` would rewrite: small files, or in a clustered table those that were never sorted."""
     files = DataFrame(_snapshot(spark, path).allFiles().toDF(), spark)
-    waiting = "clusteringProvider is null" if layout(spark, path).clustered else f"size < {WHOLE_FILE}"
-    (row,) = files.where(waiting).selectExpr("sum(size) as bytes").collect()
+    if layout(spark, path).clustered:
+        waiting = files.where("clusteringProvider is null")
+    else:
+        # a small file that is alone in its partition stays as it is
+        small = files.where(f"size < {WHOLE_FILE}").selectExpr("to_json(partitionValues) as place", "size")
+        waiting = small.groupBy("place").agg(F.sum("size").alias("size"), F.count("size").alias("n")).where("n > 1")
+    (row,) = waiting.selectExpr("sum(size) as bytes").collect()
     return row["bytes"] or 0
 
 

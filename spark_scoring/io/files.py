@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 
@@ -21,12 +22,31 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
     """Write the whole file or nothing: a temporary file beside it, renamed over the old one."""
     files, where = _open(spark, path)
     _, beside = _open(spark, f"{path}.tmp")
-    stream = files.create(beside, True)
-    stream.write(bytearray(text.encode("utf-8")))
-    stream.close()
+    _fill(files.create(beside, True), text)
+    if not _replaced(spark, files, beside, where):
+        # a store that knows no renaming over a file
+        files.delete(where, False)
+        if not files.rename(beside, where):
+            raise OSError(f"{path}: could not be written")
+
+
+def write_new(spark: SparkSession, path: str, text: str) -> bool:
+    """Write a file that is not there yet; False where there is one."""
+    files, where = _open(spark, path)
+    try:
+        stream = files.create(where, False)
+    except Py4JJavaError:
+        if not files.exists(where):
+            raise
+        return False
+    _fill(stream, text)
+    return True
+
+
+def remove(spark: SparkSession, path: str) -> None:
+    """Delete a file; nothing where there is none."""
+    files, where = _open(spark, path)
     files.delete(where, False)
-    if not files.rename(beside, where):
-        raise OSError(f"{path}: could not be written")
 
 
 def list_names(spark: SparkSession, path: str) -> list[str]:
@@ -53,7 +73,31 @@ def move(spark: SparkSession, path: str, to: str) -> None:
         raise OSError(f"{path}: could not be moved to {to}")
 
 
+def _fill(stream: Any, text: str) -> None:
+    stream.write(bytearray(text.encode("utf-8")))
+    stream.close()
+
+
+def _replaced(spark: SparkSession, files: Any, beside: Any, where: Any) -> bool:
+    """Whether one file took the other's place in one step, so that a reader finds the old or the new one."""
+    jvm: Any = spark._jvm
+    options = spark.sparkContext._gateway.new_array(jvm.org.apache.hadoop.fs.Options.Rename, 1)  # type: ignore[union-attr]
+    options[0] = jvm.org.apache.hadoop.fs.Options.Rename.OVERWRITE
+    try:
+        context = jvm.org.apache.hadoop.fs.FileContext.getFileContext(files.getUri(), _conf(spark))
+        context.rename(beside, where, options)
+    except Py4JJavaError as error:
+        if error.java_exception.getClass().getSimpleName() != "UnsupportedFileSystemException":
+            raise
+        return False
+    return True
+
+
+def _conf(spark: SparkSession) -> Any:
+    return spark._jsparkSession.sessionState().newHadoopConf()
+
+
 def _open(spark: SparkSession, path: str) -> tuple[Any, Any]:
     jvm: Any = spark._jvm
     where = jvm.org.apache.hadoop.fs.Path(path)
-    return where.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), where
+    return where.getFileSystem(_conf(spark)), where

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyspark.sql.functions as F
 from py4j.java_gateway import is_instance_of
-from py4j.protocol import Py4JError, Py4JJavaError
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
@@ -17,6 +17,10 @@ from spark_scoring.spec.job import Kafka
 from spark_scoring.spec.plan import Ranges
 
 TIMEOUT_MS = 10_000
+# what no waiting makes better
+_REFUSALS = (
+    "AuthenticationException", "AuthorizationException", "SSLHandshakeException", "UnsupportedSaslMechanismException",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +33,12 @@ class TopicState:
 
 
 def stream(
-    spark: SparkSession, kafka: Kafka, topics: Sequence[str], *, starting: str | Mapping[str, Any], most: int
-) -> DataFrame:
+    spark: SparkSession, kafka: Kafka, topics: Sequence[str], *, starting: str | Mapping[str, Any], most: int,
+    fail_on_loss: bool = True,
+) -> DataFrame:  # fmt: skip
     """The unbounded records of all topics, one source, so that its offsets are keyed by topic."""
     reader = spark.readStream.format("kafka").options(**_options(kafka), subscribe=",".join(topics))
+    reader = reader.option("failOnDataLoss", str(fail_on_loss).lower())
     start = starting if isinstance(starting, str) else json.dumps(starting)
     return _records(reader.option("startingOffsets", start).option("maxOffsetsPerTrigger", most).load())
 
@@ -111,7 +117,8 @@ def _admin(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
     try:
         admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
     except Py4JJavaError as error:
-        raise errors.unreachable_broker(kafka.servers, cause=_cause(error)) from None
+        # nobody was asked yet: the options themselves are wrong
+        raise errors.refused_by_broker(kafka.servers, cause=_cause(error)) from None
     try:
         yield admin
     finally:
@@ -122,15 +129,22 @@ def _get(future: Any, kafka: Kafka) -> Any:
     try:
         return future.get()
     except Py4JJavaError as error:
+        inner = _innermost(error)
+        if inner.getClass().getSimpleName().endswith(_REFUSALS):
+            raise errors.refused_by_broker(kafka.servers, cause=_cause(error)) from None
         raise errors.unreachable_broker(kafka.servers, cause=_cause(error)) from None
 
 
-def _cause(error: Py4JError) -> str:
+def _cause(error: Py4JJavaError) -> str:
     # class names only: a message of the client may repeat its configuration
+    return str(_innermost(error).getClass().getSimpleName())
+
+
+def _innermost(error: Py4JJavaError) -> Any:
     inner = error.java_exception
     while inner.getCause() is not None:
         inner = inner.getCause()
-    return str(inner.getClass().getSimpleName())
+    return inner
 
 
 def _list(spark: SparkSession, items: Sequence[str]) -> Any:

@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
 from spark_scoring.run import output, runs
+from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import EPOCH, MICROSECOND, Reach
 from spark_scoring.run.runs import Run, Span
@@ -74,8 +75,11 @@ def score(
             spark=spark, job=job, run=begun, target=job.output.batch, allow_empty=allow_empty, prepared=prepared
         )
         run = begun
+        reached("batch_planned")
         for plan in _to_do(job, begun):
-            run = runs.record(spark, job, run, runner.commit(plan))
+            made = runner.commit(plan)
+            reached("interval_committed")
+            run = runs.record(spark, job, run, made)
             progress(run.done[-1])
         undated = runner.commit_undated()
     runs.finish(spark, job, run)
@@ -161,9 +165,13 @@ class _Runner:
         seen = Observation()
         good = F.count_if(F.col("outcome") == "scored")
         frame = frame.observe(seen, F.count(F.lit(1)).alias("rows"), good.alias("scored"))
-        delta.replace_where(
-            frame, self.target, predicate=predicate, metadata=plan.dump(), partition_by=output.PARTITIONS
-        )
+        metadata = plan.dump()
+        if protected("replace_where"):
+            delta.replace_where(
+                frame, self.target, predicate=predicate, metadata=metadata, partition_by=output.PARTITIONS
+            )
+        else:
+            delta.append_once(frame, self.target, txn=None, metadata=metadata, partition_by=output.PARTITIONS)
         counted, scored = seen.get["rows"], seen.get["scored"]
         return replace(plan, counts=Counts(rows=counted, scored=scored, rejected=counted - scored))
 

@@ -2,8 +2,9 @@
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyspark.sql.functions as F
 from pyspark.errors import AnalysisException
@@ -12,8 +13,12 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from spark_scoring import errors
 from spark_scoring.io import delta
 from spark_scoring.io.causes import cause_of
+from spark_scoring.io.delta import Transaction
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
+from spark_scoring.run import takeover
+from spark_scoring.run.faults import protected
+from spark_scoring.run.ledger import TAILS
 from spark_scoring.spec.job import Job, TableSource, Topic
 from spark_scoring.spec.plan import Ranges
 from spark_scoring.spec.wide import Columns, Rows, Table, WideTable
@@ -27,6 +32,8 @@ MOST_KEYS = 3
 ORDERED = ("string", "date", "timestamp", "tinyint", "smallint", "int", "bigint")
 ROWS_A_FILE = 500_000
 
+Spans = Mapping[int, tuple[int, int]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
@@ -36,6 +43,24 @@ class Feed:
     topic: Topic
     path: str
     order: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Read:
+    """What a micro-batch has read: its ranges, and which one it is."""
+
+    generation: str
+    batch_id: int
+    ranges: Ranges
+    topic_ids: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedEnds:
+    """partition -> the first offset that is not in the fed table (`good`) or among the rejected (`bad`)."""
+
+    good: Mapping[int, int] = field(default_factory=dict)
+    bad: Mapping[int, int] = field(default_factory=dict)
 
 
 def feeds_of(spark: SparkSession, job: Job, wide: WideTable) -> tuple[Feed, ...]:
@@ -86,21 +111,51 @@ def claim(spark: SparkSession, job: Job, feed: Feed) -> None:
         raise errors.feed_owned(feed.table.name, owner=owner, job=job.name)
 
 
-def append(records: DataFrame, feed: Feed, *, job: Job, generation: str, batch_id: int, ranges: Ranges) -> None:
-    """Append the good records of the feed's topic to its table, the bad ones to `state/feed_rejected`, both once."""
-    span = ranges.get(feed.topic.topic, {})
-    if all(start == until for start, until in span.values()):
+def fence(spark: SparkSession, job: Job, *, generations: Sequence[str], metadata: str) -> None:
+    """Let these generations append nothing more to the job's fed tables, and to what they rejected."""
+    fed = [(table.name, path_of(spark, table)) for table in job.tables if table.feed is not None]
+    places = [*fed, *[(name, rejected_of(job)) for name, _ in fed]]
+    there = [(name, path) for name, path in places if delta.is_table(spark, path)]
+    for name, path in there if protected("fence") else ():
+        known = delta.transactions(spark, path, prefix=f"{job.name}:")
+        for app in (takeover.feed_app_id(job.name, generation, name) for generation in generations):
+            if known.get(app, 0) < takeover.LAST:
+                takeover.fence(spark, path, app=app, metadata=metadata)
+
+
+def read_until(spark: SparkSession, table: TableSource, *, job: Job, topic_id: str) -> dict[int, int]:
+    """partition -> the first offset that the fed table does not hold, by its own log."""
+    return _until(spark, path_of(spark, table), table.name, job=job, topic_id=topic_id)
+
+
+def ends_of(spark: SparkSession, feed: Feed, *, job: Job, topic_id: str) -> FeedEnds:
+    """How far the feed was read, by the logs of its table and of what it rejected."""
+    found = [_until(spark, path, feed.table.name, job=job, topic_id=topic_id) for path in (feed.path, rejected_of(job))]
+    return FeedEnds(good=found[0], bad=found[1])
+
+
+def append(records: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEnds) -> None:
+    """Append the good records of the feed's topic to its table, the bad ones to `state/feed_rejected`, both once.
+
+    Records below `ends` are there already: a generation that was replaced read them before its last commit.
+    """
+    if all(start == until for start, until in read.ranges.get(feed.topic.topic, {}).values()):
         return
-    about = _metadata(feed, job=job, generation=generation, batch_id=batch_id, span=span)
     frame = _checked(records, feed).persist()
-    good = frame.where("__rejected is null").select(*[f"`{c.name}`" for c in feed.table.columns])
-    good = _in_order(good, feed, records=sum(until - start for start, until in span.values()))
-    bad = frame.where("__rejected is not null").select(*_rejection(feed, f"{job.name}/{generation}/{batch_id}"))
-    app = f"{job.name}:{generation}:feed:{feed.table.name}"
-    _append_once(good, feed.path, app_id=app, batch_id=batch_id, about=about)
+    good, spans = _beyond(frame.where("__rejected is null"), feed, read, ends.good)
+    good = good.select(*[f"`{c.name}`" for c in feed.table.columns])
+    good = _in_order(good, feed, records=sum(until - start for start, until in spans.values()))
+    _append_once(good, feed.path, feed, job=job, read=read, spans=spans)
+    bad, spans = _beyond(frame.where("__rejected is not null"), feed, read, ends.bad)
     if not bad.isEmpty():
-        _append_once(bad, f"{job.state}/feed_rejected", app_id=app, batch_id=batch_id, about=about)
+        bad = bad.select(*_rejection(feed, f"{job.name}/{read.generation}/{read.batch_id}"))
+        _append_once(bad, rejected_of(job), feed, job=job, read=read, spans=spans)
     frame.unpersist()
+
+
+def rejected_of(job: Job) -> str:
+    """The table of the feeds' rejected records."""
+    return f"{job.state}/feed_rejected"
 
 
 def _cluster(spark: SparkSession, feed: Feed) -> None:
@@ -118,10 +173,54 @@ def _in_order(frame: DataFrame, feed: Feed, *, records: int) -> DataFrame:
     return placed.sortWithinPartitions(*columns)
 
 
-def _append_once(frame: DataFrame, path: str, *, app_id: str, batch_id: int, about: str) -> None:
-    done = delta.last_transaction(frame.sparkSession, path, app_id)
-    if done is None or done < batch_id:
-        delta.append_once(frame, path, app_id=app_id, txn_version=batch_id, metadata=about, partition_by=())
+def _append_once(frame: DataFrame, path: str, feed: Feed, *, job: Job, read: Read, spans: Spans) -> None:
+    if all(start >= until for start, until in spans.values()):
+        return
+    app = takeover.feed_app_id(job.name, read.generation, feed.table.name)
+    done = delta.last_transaction(frame.sparkSession, path, app) if protected("feed_txn") else None
+    if done is not None and done >= read.batch_id:
+        return
+    txn = Transaction(app_id=app, version=read.batch_id) if protected("feed_txn") else None
+    about = _metadata(feed, job=job, read=read, spans=spans)
+    # None: another process of the same generation was faster, and what it appended is the same
+    delta.append_once(frame, path, txn=txn, metadata=about, partition_by=())
+
+
+def _beyond(frame: DataFrame, feed: Feed, read: Read, ends: Mapping[int, int]) -> tuple[DataFrame, Spans]:
+    """The records that are not there yet, and the ranges they lie in."""
+    ranges = read.ranges.get(feed.topic.topic, {})
+    if not protected("feed_ends"):
+        return frame, ranges
+    spans = {p: (max(a, ends.get(p, 0)), max(b, ends.get(p, 0))) for p, (a, b) in ranges.items()}
+    for partition, (start, _) in spans.items():
+        if start > ranges[partition][0]:
+            frame = frame.where((F.col("__partition") != partition) | (F.col("__offset") >= start))
+    return frame, spans
+
+
+def _until(spark: SparkSession, path: str, table: str, *, job: Job, topic_id: str) -> dict[int, int]:
+    if not delta.is_table(spark, path):
+        return {}
+    for newest in TAILS:
+        entries = delta.history(spark, path, newest=newest)
+        for about in (about_of(entry.user_metadata, table) for entry in entries):
+            if about is not None and about["commit_id"].startswith(f"{job.name}/"):
+                if about["topic_id"] != topic_id:
+                    return {}
+                (spans,) = about["offsets"].values()
+                return {int(partition): span[1] for partition, span in spans.items()}
+        if newest is None or len(entries) < newest:
+            break
+    return {}
+
+
+def about_of(metadata: str | None, table: str) -> dict[str, Any] | None:
+    """What an append to a fed table says of itself in its `userMetadata`; None for other commits."""
+    try:
+        about = json.loads(metadata or "")
+    except ValueError:
+        return None
+    return about if isinstance(about, dict) and about.get("feed") == table else None
 
 
 def _checked(records: DataFrame, feed: Feed) -> DataFrame:
@@ -133,12 +232,13 @@ def _checked(records: DataFrame, feed: Feed) -> DataFrame:
     return frame.selectExpr("*", f"{rejection(frame.columns, rows=contract)} as __rejected")
 
 
-def _metadata(feed: Feed, *, job: Job, generation: str, batch_id: int, span: Mapping[int, tuple[int, int]]) -> str:
+def _metadata(feed: Feed, *, job: Job, read: Read, spans: Spans) -> str:
     about = {
         "format": 1,
-        "commit_id": f"{job.name}/{generation}/{batch_id}",
+        "commit_id": f"{job.name}/{read.generation}/{read.batch_id}",
         "feed": feed.table.name,
-        "offsets": {feed.topic.topic: {str(p): list(bounds) for p, bounds in sorted(span.items())}},
+        "offsets": {feed.topic.topic: {str(p): list(bounds) for p, bounds in sorted(spans.items())}},
+        "topic_id": read.topic_ids[feed.topic.topic],
     }
     return json.dumps(about, sort_keys=True)
 

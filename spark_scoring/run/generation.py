@@ -1,23 +1,45 @@
 """Generations: which checkpoint may go on, and how a stream begins anew after its checkpoint was lost."""
 
 import json
+import logging
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import pyspark.sql.functions as F
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, files
-from spark_scoring.run.ledger import Commit, ends, generation_of
+from spark_scoring.io import checkpoint, delta, files, kafka
+from spark_scoring.io.kafka import TopicState
+from spark_scoring.run import feeds, ledger, takeover
+from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.lease import held
+from spark_scoring.run.ledger import Standing
+from spark_scoring.run.takeover import Accepted, Takeover
 from spark_scoring.spec.job import Job
+
+log = logging.getLogger(__name__)
+TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
-    """Where a stream begins reading: an alias of Kafka's (`earliest`, `latest`) or offsets by topic and partition."""
+class Consent:
+    """What the one who recovers a stream accepts, who it is and when; a reason wherever something is accepted."""
 
-    offsets: str | Mapping[str, Mapping[str, int]]
+    by: str
+    at: str
+    new_topic: bool = False
+    loss: bool = False
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    ends: Mapping[str, Mapping[int, int]]
+    topic_ids: Mapping[str, str]
+    accepted: tuple[Accepted, ...]
 
 
 def checkpoint_of(job: Job) -> str:
@@ -25,40 +47,214 @@ def checkpoint_of(job: Job) -> str:
     return f"{job.state}/checkpoint"
 
 
-def start_of(spark: SparkSession, job: Job, committed: tuple[Commit, ...]) -> Start:
-    """Where the next query begins, once its checkpoint is known to fit the ledger.
+def topics_of(job: Job) -> list[str]:
+    """All topics that the job reads, its feeds' too."""
+    assert job.stream is not None
+    return [job.stream.topic, *[table.feed.topic for table in job.tables if table.feed is not None]]
 
-    Raises: StateError: the checkpoint is lost, or another one stands in its place.
+
+def check(spark: SparkSession, job: Job, known: Standing) -> None:
+    """Nothing, if the checkpoint may go on from where the ledger stands.
+
+    Raises: StateError: the checkpoint is lost, another one stands in its place, or the ledger's log has expired.
+    """
+    query = checkpoint.query_id(spark, checkpoint_of(job), job=job.path)
+    if known.expired:
+        raise errors.expired_ledger(job.path, table=str(job.output.stream))
+    if known.begun and query != known.generation and protected("checkpoint"):
+        raise errors.lost_checkpoint(job.path, checkpoint=checkpoint_of(job), found=query)
+
+
+def starting(known: Standing, states: Mapping[str, TopicState], *, otherwise: str) -> str | dict[str, dict[str, int]]:
+    """Where the next query begins reading: an alias of Kafka's, or offsets by topic and partition."""
+    if not known.begun:
+        return otherwise
+    # -2: from the first record on; Spark wants to be told of every partition there is, and of no other
+    return {
+        topic: {str(p): known.ends.get(topic, {}).get(p, -2) for p in state.latest} for topic, state in states.items()
+    }
+
+
+def begin(spark: SparkSession, job: Job, states: Mapping[str, TopicState], *, consent: Consent) -> None:
+    """Make the first generation of a job whose output table is there already: of two that try, one fails.
+
+    Where there is no table, the commit that creates it is the one that decides.
     """
     assert job.kafka is not None
-    query = checkpoint.query_id(spark, checkpoint_of(job))
-    if not committed:
-        return Start(offsets=job.kafka.start)
-    recovery = _recovery(spark, job)
-    newest = committed[-1].plan
-    if query == generation_of(newest):
-        return Start(offsets=job.kafka.start)
-    renewed = query is None or query != recovery.get("known")
-    if recovery.get("after") == newest.commit_id and renewed:
-        return Start(offsets=recovery["offsets"])
-    raise errors.lost_checkpoint(job.path, checkpoint=checkpoint_of(job), found=query)
+    ends = {t: dict(s.earliest if job.kafka.start == "earliest" else s.latest) for t, s in states.items()}
+    ids = {topic: state.topic_id for topic, state in states.items()}
+    begun = _takeover(job, _Plan(ends=ends, topic_ids=ids, accepted=()), consent)
+    path = str(job.output.stream)
+    if not takeover.fence(spark, path, app=takeover.app_id(job.name, ""), metadata=begun.dump()):
+        raise errors.second_stream(job.path, where="another place")
+    _install(spark, job, begun.generation)
 
 
-def recover(spark: SparkSession, job: Job, committed: tuple[Commit, ...], *, now: str) -> Mapping[str, Any]:
-    """Let the next `stream` begin a new generation at the ledger's end offsets; the checkpoint is kept beside."""
+def recover(spark: SparkSession, job: Job, *, consent: Consent) -> Takeover:
+    """Begin a new generation at the ledger's end offsets, for the next `stream`; the old checkpoint is kept beside.
+
+    From then on the generation before can commit nothing, and may be running still. Ended half-way and run again it
+    does the rest. Where the log has expired, the rows' own greatest offsets are the ledger.
+
+    Raises: RunError: the job has no commits, a stream of it runs, or the broker does not answer. StateError: something
+    would be lost that `consent` does not accept.
+    """
+    known = ledger.standing(spark, str(job.output.stream), job=job.name)
+    if not (known.begun or known.expired or files.exists(spark, checkpoint_of(job))):
+        raise errors.no_commits(str(job.output.stream), job=job.name)
+    with held(spark, job):
+        return _insisting(spark, job, consent)
+
+
+def _insisting(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
+    for _ in range(TRIES - 1):
+        try:
+            return _recover(spark, job, consent)
+        except PySparkException as error:
+            if not delta.lost_race(error):
+                raise
+            log.warning("%s: a commit was made meanwhile, trying again", job.name)
+    return _recover(spark, job, consent)
+
+
+def _recover(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
+    path = str(job.output.stream)
+    known = ledger.standing(spark, path, job=job.name)
+    if not known.begun and not known.expired:
+        return _without_commits(spark, job, consent)
+    assert job.kafka is not None
+    states = kafka.topic_states(spark, job.kafka, topics_of(job))
+    base = _of_rows(spark, job, path, states) if known.expired else known
+    plan = _settled(spark, job, base, states)
+    _refuse_unless(job, plan.accepted, consent)
+    begun = _takeover(job, plan, consent)
+    reached("recover_begun")
+    _fence(spark, path, job=job, known=known, metadata=begun.dump())
+    reached("recover_fenced")
+    feeds.fence(spark, job, generations=takeover.every(spark, path, job=job.name), metadata=begun.dump())
+    reached("recover_feeds_fenced")
+    _install(spark, job, begun.generation)
+    return begun
+
+
+def _fence(spark: SparkSession, path: str, *, job: Job, known: Standing, metadata: str) -> None:
+    others = _others(spark, path, job=job, known=known)
+    for generation in others if protected("fence") else ():
+        app = takeover.app_id(job.name, generation)
+        if not takeover.fence(spark, path, app=app, metadata=metadata) and generation == known.generation:
+            raise errors.recovered_already(job.path)
+    if not others or not protected("fence"):
+        # nobody is left to fence: the commit is for its metadata alone
+        takeover.fence(spark, path, app=f"{job.name}:takeover:{uuid.uuid4()}", metadata=metadata)
+
+
+def _others(spark: SparkSession, path: str, *, job: Job, known: Standing) -> list[str]:
+    # the newest last: its takeover is the one that another `recover` may have made
+    found = [name for name in takeover.live(spark, path, job=job.name) if name != known.generation]
+    return [*found, *([known.generation] if known.generation else [])]
+
+
+def _install(spark: SparkSession, job: Job, generation: str) -> None:
+    """A checkpoint that holds nothing but the generation's id, which Spark takes as its query's."""
     place = checkpoint_of(job)
-    query = checkpoint.query_id(spark, place) if files.exists(spark, f"{place}/metadata") else None
-    plan = committed[-1].plan
-    offsets = {
-        topic: {str(p): end for p, end in spans.items()} for topic, spans in ends(c.plan for c in committed).items()
-    }
-    recovery = {"after": plan.commit_id, "known": query, "offsets": offsets, "at": now}
-    files.write_text(spark, f"{job.state}/recovery.json", json.dumps(recovery, indent=1))
     if files.exists(spark, place):
-        files.move(spark, place, f"{place}-before-{now.replace(':', '')}")
-    return recovery
+        files.move(spark, place, f"{place}-before-{generation}")
+    reached("recover_moved")
+    files.write_text(spark, f"{place}/metadata", json.dumps({"id": generation}))
 
 
-def _recovery(spark: SparkSession, job: Job) -> dict[str, Any]:
-    given: dict[str, Any] = json.loads(files.read_text(spark, f"{job.state}/recovery.json") or "{}")
-    return given
+def _takeover(job: Job, plan: _Plan, consent: Consent) -> Takeover:
+    return Takeover(
+        job=job.name,
+        generation=str(uuid.uuid4()),
+        ends=plan.ends,
+        topic_ids=plan.topic_ids,
+        by=consent.by,
+        at=consent.at,
+        accepted=plan.accepted,
+        reason=consent.reason,
+    )
+
+
+def _settled(spark: SparkSession, job: Job, base: Standing, states: Mapping[str, TopicState]) -> _Plan:
+    """Where each partition goes on, and what has to be accepted for it."""
+    ends: dict[str, Mapping[int, int]] = dict(base.ends)
+    accepted: list[Accepted] = []
+    for topic, state in states.items():
+        if base.topic_ids.get(topic, state.topic_id) != state.topic_id:
+            accepted.append(Accepted(what="new_topic", topic=topic, topic_id=state.topic_id))
+            ends[topic] = dict(state.earliest)
+            continue
+        known = dict(base.ends.get(topic, {}))
+        for partition, earliest in state.earliest.items():
+            end = known.get(partition, 0)
+            if end < earliest and (topic in base.ends):
+                accepted.append(Accepted(what="loss", topic=topic, partition=partition, start=end, until=earliest))
+                known[partition] = earliest
+        ends[topic] = known
+    ids = {**base.topic_ids, **{topic: state.topic_id for topic, state in states.items()}}
+    return _Plan(ends=ends, topic_ids=ids, accepted=(*accepted, *_unknown_feeds(job, base, states, ends)))
+
+
+def _unknown_feeds(
+    job: Job, base: Standing, states: Mapping[str, TopicState], ends: dict[str, Mapping[int, int]]
+) -> list[Accepted]:
+    """Feeds of which no log says how far they were read: they go on at the topic's end, which must be accepted."""
+    if not base.expired:
+        return []
+    accepted = []
+    for topic in topics_of(job)[1:]:
+        if topic not in base.ends:
+            ends[topic] = dict(states[topic].latest)
+            spans = [(p, states[topic].earliest[p], until) for p, until in states[topic].latest.items()]
+            accepted += [
+                Accepted(what="loss", topic=topic, partition=p, start=a, until=b) for p, a, b in spans if a < b
+            ]
+    return accepted
+
+
+def _refuse_unless(job: Job, accepted: tuple[Accepted, ...], consent: Consent) -> None:
+    allowed = {"new_topic": consent.new_topic, "loss": consent.loss}
+    needed = {"new_topic": "--accept-new-topic", "loss": "--accept-loss"}
+    missing = [one for one in accepted if not allowed[one.what]]
+    if missing:
+        flags = [needed[what] for what in dict.fromkeys(one.what for one in accepted)]
+        raise errors.not_accepted(job.path, what=[_said(one) for one in missing], flags=flags)
+    if accepted and not consent.reason:
+        raise errors.reason_needed()
+
+
+def _said(one: Accepted) -> str:
+    if one.what == "new_topic":
+        return f"topic '{one.topic}' was deleted and created again, and what was not read of the old one is gone"
+    return f"records {one.start} to {one.until} of {one.topic}[{one.partition}] are gone or were not read"
+
+
+def _of_rows(spark: SparkSession, job: Job, path: str, states: Mapping[str, TopicState]) -> Standing:
+    """The standing by the rows' own `source`, and for the feeds by their tables' logs."""
+    assert job.stream is not None
+    rows = spark.read.format("delta").load(path).where(F.col("commit_id").startswith(f"{job.name}/"))
+    found = rows.where(F.col("source.topic") == job.stream.topic).groupBy("source.topic_id", "source.partition")
+    each = found.agg(F.max("source.offset").alias("offset"), F.max("scored_at").alias("at")).collect()
+    if not each:
+        raise errors.no_commits(path, job=job.name)
+    newest = max(each, key=lambda row: row["at"])["topic_id"]
+    ends: dict[str, Mapping[int, int]] = {
+        job.stream.topic: {row["partition"]: row["offset"] + 1 for row in each if row["topic_id"] == newest}
+    }
+    for table in job.tables:
+        if table.feed is not None:
+            topic = table.feed.topic
+            read = feeds.read_until(spark, table, job=job, topic_id=states[topic].topic_id)
+            ends |= {topic: read} if read else {}
+    return Standing(ends=ends, topic_ids={job.stream.topic: newest}, there=True, expired=True)
+
+
+def _without_commits(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
+    """A job that has committed nothing begins where a new one does."""
+    place = checkpoint_of(job)
+    if files.list_names(spark, f"{place}/commits"):
+        raise errors.no_commits(str(job.output.stream), job=job.name)
+    begun = _takeover(job, _Plan(ends={}, topic_ids={}, accepted=()), consent)
+    files.move(spark, place, f"{place}-before-{begun.generation}")
+    return begun

@@ -1,15 +1,18 @@
 """The output table's own log as the ledger of a stream: what was committed, and what must follow."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta
-from spark_scoring.spec.plan import Offsets, Plan, Ranges
+from spark_scoring.run.takeover import Takeover
+from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
 
 Ends = Mapping[str, Mapping[int, int]]
+# how far back the log is read for the newest commit, as far as need be: reading all of a month's takes minutes
+TAILS = (50, 1000, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,19 +23,87 @@ class Commit:
     plan: Plan
 
 
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a stream stands: its newest commit, the generation that may go on, and where its offsets end.
+
+    `takeover`: the newest one, if no commit came after it. `expired`: the job has committed, and the log no longer
+    says what.
+    """
+
+    newest: Plan | None = None
+    takeover: Takeover | None = None
+    ends: Ends = field(default_factory=dict)
+    topic_ids: Mapping[str, str] = field(default_factory=dict)
+    there: bool = False
+    expired: bool = False
+
+    @property
+    def generation(self) -> str | None:
+        """The generation that may go on; None where none has begun."""
+        if self.takeover is not None:
+            return self.takeover.generation
+        return None if self.newest is None else generation_of(self.newest)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the ledger says where to go on."""
+        return self.generation is not None
+
+    def after(self, plan: Plan) -> "Standing":
+        """The same with one more commit."""
+        assert isinstance(plan.input, Offsets)
+        merged = {topic: {**self.ends.get(topic, {}), **spans} for topic, spans in ends([plan]).items()}
+        return replace(
+            self, newest=plan, takeover=None, there=True, ends={**self.ends, **merged},
+            topic_ids={**self.topic_ids, **plan.input.topic_ids},
+        )  # fmt: skip
+
+
 def commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
     """All commits of the job that the log still holds, oldest first, each commit id once (its newest)."""
+    return commits_in(delta.history(spark, path), job=job)
+
+
+def stream_commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
+    """The job's commits that came from Kafka, oldest first."""
+    return tuple(c for c in commits(spark, path, job=job) if isinstance(c.plan.input, Offsets))
+
+
+def scored_commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
+    """The job's commits of records from Kafka, replays of rejected ones included, oldest first."""
+    return tuple(c for c in commits(spark, path, job=job) if isinstance(c.plan.input, Offsets | Replay))
+
+
+def commits_in(log: Iterable[delta.Entry], *, job: str) -> tuple[Commit, ...]:
+    """The job's commits among the entries, which come newest first; see `commits`."""
     found: dict[str, Commit] = {}
-    for entry in delta.history(spark, path):
+    for entry in log:
         plan = Plan.parse(entry.user_metadata)
         if plan is not None and plan.commit_id.startswith(f"{job}/"):
             found.setdefault(plan.commit_id, Commit(entry=entry, plan=plan))
     return tuple(sorted(found.values(), key=lambda commit: commit.entry.version))
 
 
-def stream_commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
-    """The job's commits that came from Kafka, oldest first."""
-    return tuple(c for c in commits(spark, path, job=job) if isinstance(c.plan.input, Offsets))
+def takeovers_in(log: Iterable[delta.Entry], *, job: str) -> dict[int, Takeover]:
+    """version -> the job's takeover that it is."""
+    found = {entry.version: Takeover.parse(entry.user_metadata) for entry in log}
+    return {version: one for version, one in sorted(found.items()) if one is not None and one.job == job}
+
+
+def standing(spark: SparkSession, path: str, *, job: str) -> Standing:
+    """Where the stream of the job stands, by the newest entries of the table's log."""
+    if not delta.is_table(spark, path):
+        return Standing()
+    for newest in TAILS:
+        entries = delta.history(spark, path, newest=newest)
+        found = _standing(entries, job=job)
+        if found.begun:
+            return found
+        if newest is None or len(entries) < newest:
+            break
+    # an id that was noted for a generation is there as long as the table is
+    return replace(found, expired=bool(delta.transactions(spark, path, prefix=f"{job}:")))
 
 
 def generation_of(plan: Plan) -> str:
@@ -61,3 +132,21 @@ def check_continues(done: Ends, ranges: Ranges, *, job: str) -> None:
             expected = done.get(topic, {}).get(partition, 0)
             if start != expected:
                 raise errors.offsets_do_not_continue(f"{topic}[{partition}]", expected=expected, given=start, job=job)
+
+
+def _standing(entries: Iterable[delta.Entry], *, job: str) -> Standing:
+    """From the newest entry back to the newest commit, each takeover on the way counted."""
+    takeovers: list[Takeover] = []
+    for entry in entries:
+        plan, takeover = Plan.parse(entry.user_metadata), Takeover.parse(entry.user_metadata)
+        if takeover is not None and takeover.job == job:
+            takeovers.append(takeover)
+        if plan is not None and plan.commit_id.startswith(f"{job}/") and isinstance(plan.input, Offsets):
+            known = Standing().after(plan)
+            return _taken(known, takeovers[0]) if takeovers else known
+    return _taken(Standing(there=True), takeovers[0]) if takeovers else Standing(there=True)
+
+
+def _taken(known: Standing, takeover: Takeover) -> Standing:
+    # the newest says of every topic where it goes on
+    return replace(known, takeover=takeover, ends=takeover.ends, topic_ids={**known.topic_ids, **takeover.topic_ids})

@@ -6,18 +6,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyspark.sql.functions as F
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, delta, kafka
+from spark_scoring.io.delta import Transaction
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
-from spark_scoring.run import feeds, inputs, ledger, output
-from spark_scoring.run.feeds import Feed
+from spark_scoring.run import feeds, inputs, ledger, output, takeover
+from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.feeds import Feed, FeedEnds, Read
 from spark_scoring.run.generation import checkpoint_of
+from spark_scoring.run.ledger import Standing
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import reach_of
 from spark_scoring.run.serving import Serving
+from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job, Topic
 from spark_scoring.spec.plan import Counts, Offsets, Plan, Ranges
 
@@ -26,58 +31,56 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What the micro-batches of a stream share."""
+    """What the micro-batches of a stream share; `feed_ends` by table: how far its feed was read before it began."""
 
     spark: SparkSession
     job: Job
     generation: str
     feeds: tuple[Feed, ...]
+    feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
     prepared: Prepared
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ledger:
-    """Where the job's commits stand: the newest plan, and the end offsets of all of them together."""
-
-    newest: Plan | None = None
-    ends: Mapping[str, Mapping[int, int]]
-
-    def after(self, plan: Plan) -> "Ledger":
-        """The same with one more commit."""
-        further = ledger.ends([plan])
-        merged = {topic: {**self.ends.get(topic, {}), **spans} for topic, spans in further.items()}
-        return Ledger(newest=plan, ends={**self.ends, **merged})
-
-
-def commit(records: DataFrame, batch_id: int, *, context: Context, known: Ledger, serving: Serving) -> Ledger:
+def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
     """Make the micro-batch's commit unless it stands in the ledger already; the ledger after it.
 
-    Raises: StateError: its offsets do not continue the ledger. RunError: a table, feed or topic is not fit, or the
-    brake held.
+    Raises: StateError: its offsets do not continue the ledger, or another generation has taken over. RunError: a
+    table, feed or topic is not fit, or the brake held.
     """
-    ranges = checkpoint.batch_ranges(context.spark, checkpoint_of(context.job), batch_id)
-    commit_id = f"{context.job.name}/{context.generation}/{batch_id}"
+    job, spark = context.job, context.spark
+    ranges = checkpoint.batch_ranges(spark, checkpoint_of(job), batch_id, job=job.path)
+    commit_id = f"{job.name}/{context.generation}/{batch_id}"
     if _is_done(known, commit_id, ranges, context=context):
         log.info("%s: in the table already", commit_id)
         return known
     topics = _topics(context, known)
-    _check_range(known, ranges, batch_id=batch_id, context=context)
-    for feed in context.feeds:
-        feeds.append(records, feed, job=context.job, generation=context.generation, batch_id=batch_id, ranges=ranges)
-    tables = inputs.pin_tables(context.spark, context.job, inputs.one_wide(serving.models))
+    _check_range(known, ranges, topics, batch_id=batch_id, context=context)
+    ids = {name: state.topic_id for name, state in topics.items()}
+    _append_feeds(
+        records, context, Read(generation=context.generation, batch_id=batch_id, ranges=ranges, topic_ids=ids)
+    )
+    tables = inputs.pin_tables(spark, job, inputs.one_wide(serving.models))
     plan = Plan(
         commit_id=commit_id,
         clock=context.now(),
-        input=Offsets(ranges=ranges, topic_ids={name: state.topic_id for name, state in topics.items()}),
+        input=Offsets(ranges=ranges, topic_ids=ids),
         tables=tables.versions,
         models=inputs.model_pins(serving.models),
         feed_lag=_feed_lag(context, topics, ranges),
         refused=tuple(name for name, _ in serving.refused),
     )
-    plan = _write(records, plan, context=context, serving=serving, tables=tables)
-    _brake(context.job, plan)
+    plan = _write(records, plan, context=context, known=known, serving=serving, tables=tables)
+    reached("after_commit")
+    _brake(job, plan)
     return known.after(plan)
+
+
+def _append_feeds(records: DataFrame, context: Context, read: Read) -> None:
+    for feed in context.feeds:
+        ends = context.feed_ends.get(feed.table.name, FeedEnds())
+        feeds.append(records, feed, job=context.job, read=read, ends=ends)
+    reached("after_feeds")
 
 
 def rows_of(records: DataFrame, job: Job, *, serving: Serving, topic_ids: Mapping[str, str]) -> DataFrame:
@@ -102,8 +105,8 @@ def _rows_topic(job: Job) -> Topic:
     return job.stream
 
 
-def _is_done(known: Ledger, commit_id: str, ranges: Ranges, *, context: Context) -> bool:
-    if known.newest is None or known.newest.commit_id != commit_id:
+def _is_done(known: Standing, commit_id: str, ranges: Ranges, *, context: Context) -> bool:
+    if known.newest is None or known.newest.commit_id != commit_id or not protected("ledger"):
         return False
     assert isinstance(known.newest.input, Offsets)
     if known.newest.input.ranges != ranges:
@@ -111,22 +114,30 @@ def _is_done(known: Ledger, commit_id: str, ranges: Ranges, *, context: Context)
     return True
 
 
-def _check_range(known: Ledger, ranges: Ranges, *, batch_id: int, context: Context) -> None:
-    if known.newest is not None:
-        ledger.check_continues(known.ends, ranges, job=context.job.path)
-    elif batch_id > 0:
+def _check_range(
+    known: Standing, ranges: Ranges, topics: Mapping[str, kafka.TopicState], *, batch_id: int, context: Context
+) -> None:
+    assert context.job.kafka is not None
+    if known.begun:
+        if protected("ledger"):
+            ledger.check_continues(known.ends, ranges, job=context.job.path)
+        return
+    if batch_id > 0:
         raise errors.lost_output(context.job.path, table=str(context.job.output.stream), batch_id=batch_id)
+    if context.job.kafka.start == "earliest":
+        for topic, spans in ranges.items():
+            for partition, (start, _) in spans.items():
+                earliest = topics[topic].earliest.get(partition, start)
+                if start > earliest:
+                    where = f"{topic}[{partition}]"
+                    raise errors.offsets_do_not_continue(where, expected=earliest, given=start, job=context.job.path)
 
 
-def _topics(context: Context, known: Ledger) -> dict[str, kafka.TopicState]:
+def _topics(context: Context, known: Standing) -> dict[str, kafka.TopicState]:
     assert context.job.kafka is not None
     names = [_rows_topic(context.job).topic, *[feed.topic.topic for feed in context.feeds]]
     found = kafka.topic_states(context.spark, context.job.kafka, names)
-    if known.newest is not None and isinstance(known.newest.input, Offsets):
-        before = known.newest.input.topic_ids
-        for name, state in found.items():
-            if before.get(name, state.topic_id) != state.topic_id:
-                raise errors.topic_created_again(name, job=context.job.path)
+    check_topics(known, found, job=context.job.path)
     return found
 
 
@@ -139,8 +150,10 @@ def _feed_lag(context: Context, topics: Mapping[str, kafka.TopicState], ranges: 
     return lag
 
 
-def _write(records: DataFrame, plan: Plan, *, context: Context, serving: Serving, tables: inputs.Tables) -> Plan:
-    assert isinstance(plan.input, Offsets) and context.job.output.stream is not None
+def _write(
+    records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
+) -> Plan:
+    assert isinstance(plan.input, Offsets)
     rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids).persist()
     reach = reach_of(rows, tables.wide)
     frame = output.scored(
@@ -148,18 +161,42 @@ def _write(records: DataFrame, plan: Plan, *, context: Context, serving: Serving
     ).persist()
     try:
         plan = replace(plan, counts=_counts(frame))
-        delta.append_once(
-            frame,
-            context.job.output.stream,
-            app_id=f"{context.job.name}:{context.generation}",
-            txn_version=int(plan.commit_id.rsplit("/", 1)[1]),
-            metadata=plan.dump(),
-            partition_by=output.PARTITIONS,
-        )
+        reached("before_commit")
+        return _commit_once(frame, plan, context=context, known=known)
     finally:
         frame.unpersist()
         rows.unpersist()
-    return plan
+
+
+def _commit_once(frame: DataFrame, plan: Plan, *, context: Context, known: Standing) -> Plan:
+    """The plan that the table now holds of this micro-batch: this one, or that of another attempt that was faster."""
+    app, batch_id = takeover.app_id(context.job.name, context.generation), int(plan.commit_id.rsplit("/", 1)[1])
+    txn = Transaction(app_id=app, version=batch_id) if protected("txn") else None
+    target = str(context.job.output.stream)
+    # of two first streams of a job the one that creates the table is the one
+    create = not known.there and not delta.is_table(context.spark, target)
+    try:
+        written = delta.append_once(
+            frame, target, txn=txn, metadata=plan.dump(), partition_by=output.PARTITIONS, create=create
+        )
+    except PySparkException as error:
+        if not delta.lost_race(error):
+            raise
+        written = None
+    return plan if written is not None else _made_by_another(plan, context=context)
+
+
+def _made_by_another(plan: Plan, *, context: Context) -> Plan:
+    # after a kill of Python alone the JVM may finish what it was told, while the next process begins
+    target = str(context.job.output.stream)
+    known = ledger.standing(context.spark, target, job=context.job.name)
+    if known.generation != context.generation:
+        raise errors.fenced(context.job.path, generation=str(known.generation))
+    newest = known.newest
+    if newest is None or newest.commit_id != plan.commit_id or newest.input != plan.input:
+        raise errors.skipped_write(target)
+    log.info("%s: another attempt of this micro-batch was committed meanwhile", plan.commit_id)
+    return newest
 
 
 def _counts(frame: DataFrame) -> Counts:
@@ -170,7 +207,7 @@ def _counts(frame: DataFrame) -> Counts:
 
 def _brake(job: Job, plan: Plan) -> None:
     rule, counts = job.stop_when, plan.counts
-    if rule is None or counts is None or counts.rows < rule.min_rows:
+    if rule is None or counts is None or counts.rows < rule.min_rows or not protected("brake"):
         return
     if counts.rejected > rule.rejected_share * counts.rows:
         raise errors.brake(plan.commit_id, rejected=counts.rejected, rows=counts.rows, share=rule.rejected_share)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,11 +14,18 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, kafka
+from spark_scoring.io import checkpoint, files, kafka
+from spark_scoring.io.kafka import TopicState
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
-from spark_scoring.run.micro_batch import Context, Ledger
+from spark_scoring.run.faults import protected
+from spark_scoring.run.feeds import Feed, FeedEnds
+from spark_scoring.run.generation import Consent
+from spark_scoring.run.lease import Lease, held
+from spark_scoring.run.ledger import Standing
+from spark_scoring.run.micro_batch import Context
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.serving import Serving
+from spark_scoring.run.topics import check_topics
 from spark_scoring.run.upkeep import Upkeep
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Plan
@@ -58,46 +65,106 @@ def stream(
     """
     if job.stream is None or job.kafka is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream, kafka and output.stream", command="stream")
-    committed = ledger.stream_commits(spark, job.output.stream, job=job.name)
-    start = generation.start_of(spark, job, committed)
+    fit = _fit(spark, job, stop=stop, patience=patience)
+    if fit is None:
+        return
+    with held(spark, job, wait=stop.wait) as lease:
+        runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease)
+        with closing(runner.prepared):
+            while not _completed(runner, once=once):
+                log.warning("%s: Kafka does not answer, nothing is lost", job.name)
+                if wait_for_broker(spark, job, runner.topics, patience_s=OUTAGE.total_seconds(), stop=stop) is None:
+                    return
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fit:
+    """What was found fit before anything was written: models, feeds, and the topics as the broker has them."""
+
+    serving: Serving
+    feeds: tuple[Feed, ...]
+    states: dict[str, TopicState]
+
+
+def _fit(spark: SparkSession, job: Job, *, stop: threading.Event, patience: timedelta | None) -> _Fit | None:
+    """Everything that a stream needs, checked before its first row; None if it was stopped meanwhile."""
+    target = str(job.output.stream)
+    known = ledger.standing(spark, target, job=job.name)
+    generation.check(spark, job, known)
     models = serving.begin(spark, job)
     wide = inputs.one_wide(models.models)
-    check.analyse(spark, job, models.models, target=job.output.stream)
+    check.analyse(spark, job, models.models, target=target)
     fed = feeds.feeds_of(spark, job, wide)
-    topics = [job.stream.topic, *[feed.topic.topic for feed in fed]]
-    patience = patience or (OUTAGE if committed else FIRST_CONTACT)
-    if not wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop):
-        return
-    for feed in fed:
+    topics = [str(job.stream and job.stream.topic), *[feed.topic.topic for feed in fed]]
+    patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
+    states = wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop)
+    if states is None:
+        return None
+    check_topics(known, states, job=job.path)
+    return _Fit(serving=models, feeds=fed, states=states)
+
+
+def _runner(
+    spark: SparkSession,
+    job: Job,
+    fit: _Fit,
+    *,
+    now: Callable[[], datetime],
+    stop: threading.Event,
+    progress: Progress,
+    lease: Lease,
+) -> "_Runner":
+    ids = {topic: state.topic_id for topic, state in fit.states.items()}
+    for feed in fit.feeds:
         feeds.claim(spark, job, feed)
-    records = kafka.stream(
-        spark, job.kafka, topics, starting=start.offsets, most=job.kafka.max_rows_per_batch or MOST_ROWS
-    )
-    known = Ledger(newest=committed[-1].plan if committed else None, ends=ledger.ends(c.plan for c in committed))
-    prepared = Prepared.of_stream(spark, job)
-    runner = _Runner(
+    # read again: another stream may have committed until the lease was ours
+    known = _standing(spark, job, fit, now=now)
+    return _Runner(
         spark=spark,
         job=job,
-        feeds=fed,
+        records=_records(spark, job, known, fit.states),
+        topics=list(fit.states),
+        feeds=fit.feeds,
+        feed_ends={f.table.name: feeds.ends_of(spark, f, job=job, topic_id=ids[f.topic.topic]) for f in fit.feeds},
         now=now,
         stop=stop,
         progress=progress,
         known=known,
-        serving=models,
-        prepared=prepared,
-        upkeep=Upkeep(spark=spark, feeds=fed),
+        serving=fit.serving,
+        prepared=Prepared.of_stream(spark, job),
+        upkeep=Upkeep.of_stream(spark, fit.feeds, output=str(job.output.stream)),
+        lease=lease,
     )
-    with closing(prepared):
-        while not _completed(runner, records, once=once):
-            log.warning("%s: Kafka does not answer, nothing is lost", job.name)
-            if not wait_for_broker(spark, job, topics, patience_s=OUTAGE.total_seconds(), stop=stop):
-                return
+
+
+def _standing(spark: SparkSession, job: Job, fit: _Fit, *, now: Callable[[], datetime]) -> Standing:
+    target = str(job.output.stream)
+    known = ledger.standing(spark, target, job=job.name)
+    generation.check(spark, job, known)
+    check_topics(known, fit.states, job=job.path)
+    if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
+        consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))
+        generation.begin(spark, job, fit.states, consent=consent)
+        known = ledger.standing(spark, target, job=job.name)
+    return known
+
+
+def _records(spark: SparkSession, job: Job, known: Standing, states: Mapping[str, TopicState]) -> DataFrame:
+    assert job.kafka is not None
+    return kafka.stream(
+        spark,
+        job.kafka,
+        list(states),
+        starting=generation.starting(known, states, otherwise=job.kafka.start),
+        most=job.kafka.max_rows_per_batch or MOST_ROWS,
+        fail_on_loss=protected("retention"),
+    )
 
 
 def wait_for_broker(
     spark: SparkSession, job: Job, topics: list[str], *, patience_s: float, stop: threading.Event
-) -> bool:
-    """True when the broker answers and has the topics, False when `stop` was set meanwhile.
+) -> dict[str, TopicState] | None:
+    """The topics as the broker has them when it answers, None when `stop` was set meanwhile.
 
     Raises: RunError: a topic is missing, or there was no answer within `patience_s`.
     """
@@ -107,15 +174,14 @@ def wait_for_broker(
         left_s = until - time.monotonic()
         try:
             # asked for at least a second: connecting takes time even where all is well
-            kafka.topic_states(spark, job.kafka, topics, timeout_ms=int(min(max(left_s, 1), ANSWER_S) * 1000))
-            return True
+            return kafka.topic_states(spark, job.kafka, topics, timeout_ms=int(min(max(left_s, 1), ANSWER_S) * 1000))
         except errors.BrokerAwayError as away:
             left_s = until - time.monotonic()
             if left_s <= 0:
                 raise
             log.warning("%s Waiting up to %d s more.", away, int(left_s) + 1)
             stop.wait(min(1, left_s))
-    return False
+    return None
 
 
 class _Stopped(Exception):
@@ -128,14 +194,18 @@ class _Runner:
 
     spark: SparkSession
     job: Job
-    feeds: tuple[feeds.Feed, ...]
+    records: DataFrame
+    topics: list[str]
+    feeds: tuple[Feed, ...]
+    feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
     stop: threading.Event
     progress: Progress
-    known: Ledger
+    known: Standing
     serving: Serving
     prepared: Prepared
     upkeep: Upkeep
+    lease: Lease
     generation: str = ""
     brief: int = 0
     failure: Exception | None = None
@@ -145,10 +215,15 @@ class _Runner:
             # the micro-batch before this one is complete; this one is planned again at the next start
             raise _Stopped
         try:
+            self.check_lease()
             self._commit(records, batch_id)
         except Exception as error:
             self.failure = error
             raise
+
+    def check_lease(self) -> None:
+        if self.lease.lost.is_set():
+            raise errors.second_stream(self.job.path, where=self.lease.taken_by)
 
     def _commit(self, records: DataFrame, batch_id: int) -> None:
         context = Context(
@@ -156,6 +231,7 @@ class _Runner:
             job=self.job,
             generation=self._generation(),
             feeds=self.feeds,
+            feed_ends=self.feed_ends,
             now=self.now,
             prepared=self.prepared,
         )
@@ -168,14 +244,15 @@ class _Runner:
 
     def _generation(self) -> str:
         if not self.generation:
-            self.generation = checkpoint.query_id(self.spark, generation.checkpoint_of(self.job)) or ""
+            place = generation.checkpoint_of(self.job)
+            self.generation = checkpoint.query_id(self.spark, place, job=self.job.path) or ""
         return self.generation
 
 
-def _completed(runner: _Runner, records: DataFrame, *, once: bool) -> bool:
+def _completed(runner: _Runner, *, once: bool) -> bool:
     """Run the query to its end; false where it ended because the broker went away."""
     runner.failure, began = None, time.monotonic()
-    writer = records.writeStream.foreachBatch(runner.micro_batch).queryName(runner.job.name)
+    writer = runner.records.writeStream.foreachBatch(runner.micro_batch).queryName(runner.job.name)
     writer = writer.option("checkpointLocation", generation.checkpoint_of(runner.job))
     query = writer.trigger(**_trigger(runner.job, once=once)).start()
     log.info("%s: reading", runner.job.name)
@@ -197,11 +274,14 @@ def _broker_went_away(runner: _Runner, error: StreamingQueryException) -> bool:
     # it may be back by now, so what its client said counts too
     if isinstance(runner.failure, errors.BrokerAwayError) or kafka.is_retriable(runner.spark, error):
         return True
-    assert runner.job.kafka is not None and runner.job.stream is not None
+    assert runner.job.kafka is not None
     try:
-        kafka.topic_states(runner.spark, runner.job.kafka, [runner.job.stream.topic], timeout_ms=int(ANSWER_S * 1000))
+        states = kafka.topic_states(runner.spark, runner.job.kafka, runner.topics, timeout_ms=int(ANSWER_S * 1000))
     except errors.BrokerAwayError:
         return True
+    if runner.failure is None:
+        # Spark ends when it finds offsets gone; why they are, the broker knows
+        check_topics(runner.known, states, job=runner.job.path)
     return False
 
 
@@ -214,5 +294,8 @@ def _trigger(job: Job, *, once: bool) -> dict[str, Any]:
 
 def _until_done(query: StreamingQuery, runner: _Runner) -> None:
     while not query.awaitTermination(POLL_S):  # type: ignore[arg-type]
-        if runner.stop.is_set() and not query.status["isTriggerActive"]:
+        idle = not query.status["isTriggerActive"]
+        if runner.stop.is_set() and idle:
             return
+        if idle:
+            runner.check_lease()

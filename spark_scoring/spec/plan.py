@@ -43,6 +43,17 @@ class Offsets:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Replay:
+    """Rejected rows of a stream that were scored again: their reason, and of which commits how many now pass."""
+
+    reason: str
+    moved: Mapping[str, int]
+
+    def pack(self) -> dict[str, Any]:
+        return {"replay": {"reason": self.reason, "moved": dict(sorted(self.moved.items()))}}
+
+
+@dataclass(frozen=True, kw_only=True)
 class ModelPin:
     """One model of a commit: registered name, version, the digest of its files, and what it was scored in."""
 
@@ -72,7 +83,7 @@ class Plan:
 
     commit_id: str
     clock: datetime
-    input: Interval | Offsets
+    input: Interval | Offsets | Replay
     tables: Mapping[str, int | None]
     models: tuple[ModelPin, ...]
     counts: Counts | None = None
@@ -152,13 +163,15 @@ def _unpack_models(given: Mapping[str, Any]) -> tuple[ModelPin, ...]:
     return tuple(ModelPin(role=key.split("_")[0], **values) for key, values in given.items())
 
 
-def _unpack_input(given: Mapping[str, Any]) -> Interval | Offsets:
+def _unpack_input(given: Mapping[str, Any]) -> Interval | Offsets | Replay:
     if "offsets" in given:
         ranges = {
             topic: {int(partition): (span[0], span[1]) for partition, span in partitions.items()}
             for topic, partitions in given["offsets"].items()
         }
         return Offsets(ranges=ranges, topic_ids=dict(given["topic_ids"]))
+    if "replay" in given:
+        return Replay(reason=given["replay"]["reason"], moved=dict(given["replay"]["moved"]))
     bounds = given["interval"]
     return Interval(
         bounds=None if bounds is None else (instant(bounds[0]), instant(bounds[1])), version=given["version"]

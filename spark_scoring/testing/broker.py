@@ -91,9 +91,12 @@ class KafkaBroker:
         produce(broker.servers, "flights", [Record(b"k", b"{}")])
     """
 
-    def __init__(self, *, jars: Path, port: int, data: Path, own_data: bool, timeout_s: float) -> None:
+    def __init__(
+        self, *, jars: Path, port: int, data: Path, own_data: bool, timeout_s: float, settings: Mapping[str, str]
+    ) -> None:
         """Use `start`."""
         self.jars, self.port, self.data, self.timeout_s = jars, port, data, timeout_s
+        self._settings = settings
         self._own_data = own_data
         self._controller_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,14 +104,28 @@ class KafkaBroker:
         atexit.register(self.close)
 
     @classmethod
-    def start(cls, *, jars: Path, port: int | None = None, data: Path | None = None, timeout_s: float = 60) -> Self:
+    def start(
+        cls,
+        *,
+        jars: Path,
+        port: int | None = None,
+        data: Path | None = None,
+        timeout_s: float = 60,
+        settings: Mapping[str, str] | None = None,
+    ) -> Self:
         """A broker that answers. A given `data` folder is kept at the end, and its topics are there again.
+
+        `settings`: further lines of its server.properties, in place of ours; `{port}` and `{controller_port}` stand
+        for its ports.
 
         Raises: RunError with the end of the broker's log when it does not answer in time.
         """
         folder = data or Path(tempfile.mkdtemp(prefix="kafka-"))
         own_data = data is None
-        broker = cls(jars=jars, port=port or free_port(), data=folder, own_data=own_data, timeout_s=timeout_s)
+        broker = cls(
+            jars=jars, port=port or free_port(), data=folder, own_data=own_data, timeout_s=timeout_s,
+            settings=settings or {},
+        )  # fmt: skip
         with ExitStack() as on_error:
             on_error.callback(broker.close)
             broker._format()
@@ -211,7 +228,9 @@ class KafkaBroker:
         records = self.data / "records"
         records.mkdir(parents=True, exist_ok=True)
         ports = {"port": self.port, "controller_port": self._controller_port}
-        self._config.write_text(PROPERTIES.format(host=LOOPBACK, data=records, **ports))
+        # of two lines for the same setting the last one counts
+        lines = PROPERTIES + "".join(f"{name}={value}\n" for name, value in self._settings.items())
+        self._config.write_text(lines.format(host=LOOPBACK, data=records, **ports))
         if self._identity.exists():
             return
         # 16 bytes in base64, and the first character may not be a dash

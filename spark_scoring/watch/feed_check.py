@@ -1,24 +1,23 @@
 """The feeds' part of verify: every feed record that a commit covers is in the fed table or among the rejected, once."""
 
-import json
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import SparkSession
 
 from spark_scoring.io import delta, kafka
-from spark_scoring.run.feeds import path_of
+from spark_scoring.run.feeds import about_of, path_of, rejected_of
+from spark_scoring.run.takeover import Accepted
 from spark_scoring.spec.job import Job, TableSource
-from spark_scoring.spec.plan import Offsets, Plan, Ranges
+from spark_scoring.spec.plan import Offsets, Plan
 
-Appends = dict[str, tuple[dict[str, Any], int]]
+Spans = dict[int, tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeedVerdict:
-    """One feed: the records of its topic in committed ranges (`None`: the broker dropped some) and where they are."""
+    """One feed: the records of its topic in appended ranges (`None`: the broker dropped some) and where they are."""
 
     table: str
     topic: str
@@ -34,68 +33,102 @@ class FeedVerdict:
         return not self.broken and self.records in (None, self.rows + self.rejected)
 
 
-def check_feed(spark: SparkSession, job: Job, table: TableSource, plans: Sequence[Plan]) -> FeedVerdict:
+@dataclass(frozen=True, kw_only=True)
+class _Append:
+    commit_id: str
+    topic_id: str
+    spans: Spans
+    rows: int
+
+
+def check_feed(
+    spark: SparkSession, job: Job, table: TableSource, plans: Sequence[Plan], accepted: Sequence[Accepted]
+) -> FeedVerdict:
     """Compare the fed table's log with the ranges of the commits, and its rows with the broker's records."""
-    assert table.feed is not None
-    topic, log = table.feed.topic, delta.history(spark, path_of(spark, table))
-    entries = [(about, entry.rows_written) for entry in log if (about := _about(entry.user_metadata, table.name))]
-    times = Counter(about["commit_id"] for about, _ in entries)
-    appends: Appends = {about["commit_id"]: (about, rows) for about, rows in entries}
-    covered = {plan.commit_id: _ranges(plan, topic) for plan in plans}
-    begun = {name: ranges for name, ranges in covered.items() if any(a < b for a, b in ranges.values())}
+    assert table.feed is not None and job.kafka is not None
+    topic = table.feed.topic
+    log = delta.history(spark, path_of(spark, table))
+    appends = _appends(log, table.name, job=job)
+    bad = _appends(delta.history(spark, rejected_of(job)), table.name, job=job)
+    state = kafka.topic_states(spark, job.kafka, [topic])[topic]
+    appends, bad = ([one for one in found if one.topic_id == state.topic_id] for found in (appends, bad))
     # a log that has expired knows nothing of the oldest commits
     whole = bool(log) and log[-1].version == 0
-    broken = [f"{name}: appended {count} times" for name, count in times.items() if count > 1]
-    broken += [f"{name}: not in the log of {table.name}" for name in begun if whole and name not in appends]
-    broken += [
-        f"{name}: appended other offsets" for name in begun if name in appends and _differs(appends[name], begun[name])
-    ]
-    known = {name: ranges for name, ranges in begun.items() if name in appends}
+    losses = [one for one in accepted if one.topic == topic]
+    until = _ends(appends)
+    covered = [plan for plan in plans if _topic_id(plan, topic) == state.topic_id]
+    missing = [f"{plan.commit_id}: not in the log of {table.name}" for plan in covered if _beyond(plan, topic, until)]
     return FeedVerdict(
         table=table.name,
         topic=topic,
-        commits=len(known),
-        records=_records(spark, job, topic, known),
-        rows=sum(appends[name][1] for name in known),
-        rejected=_rejected(spark, job, table.name, known),
-        broken=tuple(broken),
+        commits=len(appends),
+        records=_records(spark, job, topic, appends, state),
+        rows=sum(one.rows for one in appends),
+        rejected=sum(one.rows for one in bad),
+        broken=(*_not_continued(appends, losses), *(missing if whole else ())),
     )
 
 
-def _about(metadata: str | None, table: str) -> dict[str, Any] | None:
-    try:
-        about = json.loads(metadata or "")
-    except ValueError:
-        return None
-    return about if isinstance(about, dict) and about.get("feed") == table else None
+def _appends(log: Iterable[delta.Entry], table: str, *, job: Job) -> list[_Append]:
+    """Oldest first."""
+    found = []
+    for entry in log:
+        about = about_of(entry.user_metadata, table)
+        if about is not None and about["commit_id"].startswith(f"{job.name}/"):
+            found.append(_append(about, entry.rows_written))
+    return found[::-1]
 
 
-def _ranges(plan: Plan, topic: str) -> dict[int, tuple[int, int]]:
-    return dict(plan.input.ranges.get(topic, {})) if isinstance(plan.input, Offsets) else {}
+def _append(about: Mapping[str, Any], rows: int) -> _Append:
+    (spans,) = about["offsets"].values()
+    return _Append(
+        commit_id=about["commit_id"],
+        topic_id=about["topic_id"],
+        spans={int(p): (span[0], span[1]) for p, span in spans.items()},
+        rows=rows,
+    )
 
 
-def _differs(appended: tuple[dict[str, Any], int], ranges: dict[int, tuple[int, int]]) -> bool:
-    (spans,) = appended[0]["offsets"].values()
-    return {int(partition): tuple(span) for partition, span in spans.items()} != ranges
+def _ends(appends: Iterable[_Append]) -> dict[int, int]:
+    return {p: until for one in appends for p, (_, until) in one.spans.items()}
 
 
-def _records(spark: SparkSession, job: Job, topic: str, known: dict[str, dict[int, tuple[int, int]]]) -> int | None:
+def _not_continued(appends: Sequence[_Append], losses: Sequence[Accepted]) -> list[str]:
+    broken, until = [], dict[int, int]()
+    allowed = {(loss.partition, loss.until) for loss in losses}
+    for one in appends:
+        for partition, (start, end) in one.spans.items():
+            expected = until.get(partition, start)
+            if start < expected or (start > expected and (partition, start) not in allowed):
+                kind = "appended twice" if start < expected else "left out"
+                low, high = sorted((start, expected))
+                broken.append(f"{one.commit_id}: records {low} to {high} of partition {partition} {kind}")
+            until[partition] = max(end, expected)
+    return broken
+
+
+def _topic_id(plan: Plan, topic: str) -> str | None:
+    return plan.input.topic_ids.get(topic) if isinstance(plan.input, Offsets) else None
+
+
+def _beyond(plan: Plan, topic: str, until: Mapping[int, int]) -> bool:
+    assert isinstance(plan.input, Offsets)
+    spans = plan.input.ranges.get(topic, {}).items()
+    return any(start < end and end > until.get(partition, 0) for partition, (start, end) in spans)
+
+
+def _records(
+    spark: SparkSession, job: Job, topic: str, appends: Sequence[_Append], state: kafka.TopicState
+) -> int | None:
     assert job.kafka is not None
-    spans = [item for ranges in known.values() for item in ranges.items()]
+    first: dict[int, int] = {}
+    for one in appends:
+        for partition, (start, _) in one.spans.items():
+            first.setdefault(partition, start)
+    until = _ends(appends)
+    spans = {p: (first[p], until[p]) for p in first if first[p] < until[p]}
     if not spans:
         return 0
-    first = {p: min(a for q, (a, _) in spans if q == p) for p, _ in spans}
-    until = {p: max(b for q, (_, b) in spans if q == p) for p, _ in spans}
-    earliest = kafka.topic_states(spark, job.kafka, [topic])[topic].earliest
-    if any(earliest.get(p, 0) > start for p, start in first.items()):
+    if any(state.earliest.get(p, 0) > start for p, (start, _) in spans.items()):
         return None
-    whole: Ranges = {topic: {p: (first[p], until[p]) for p in first}}
-    return kafka.between(spark, job.kafka, whole).count()
-
-
-def _rejected(spark: SparkSession, job: Job, table: str, known: dict[str, Any]) -> int:
-    path = f"{job.state}/feed_rejected"
-    if not delta.is_table(spark, path):
-        return 0
-    rows = spark.read.format("delta").load(path)
-    return rows.where((rows.feed == table) & rows.commit_id.isin(list(known))).count()
+    return kafka.between(spark, job.kafka, {topic: spans}).count()

@@ -193,7 +193,7 @@ def commits_of(spark: SparkSession, job: Job, *, last: int | None) -> tuple[Comm
     if job.stream is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream and output.stream", command="parity")
     found = [
-        c for c in ledger.stream_commits(spark, job.output.stream, job=job.name) if c.plan.counts and c.plan.counts.rows
+        c for c in ledger.scored_commits(spark, job.output.stream, job=job.name) if c.plan.counts and c.plan.counts.rows
     ]
     if not found:
         raise errors.no_commits(job.output.stream, job=job.name)

@@ -51,7 +51,7 @@ def status(spark: SparkSession, job: Job) -> Status:
     return Status(
         batch=_side(spark, job.output.batch, _commits(spark, job, job.output.batch)),
         stream=_side(spark, job.output.stream, streamed),
-        waiting=_waiting(spark, job, streamed),
+        waiting=_waiting(spark, job),
         refused=streamed[-1].plan.refused if streamed else (),
     )
 
@@ -86,12 +86,12 @@ def _rate(commits: Sequence[Commit]) -> float | None:
     return rows / took_s if took_s > 0 else None
 
 
-def _waiting(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> int | None:
-    if job.stream is None or job.kafka is None:
+def _waiting(spark: SparkSession, job: Job) -> int | None:
+    if job.stream is None or job.kafka is None or job.output.stream is None:
         return None
     try:
         latest = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic].latest
     except BrokerAwayError:
         return None
-    done = ledger.ends(c.plan for c in commits).get(job.stream.topic, {})
+    done = ledger.standing(spark, job.output.stream, job=job.name).ends.get(job.stream.topic, {})
     return sum(max(0, end - done.get(partition, 0)) for partition, end in latest.items())

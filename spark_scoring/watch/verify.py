@@ -1,6 +1,6 @@
 """Verify: every offset that the stream committed is in the output exactly once, against the broker itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyspark.sql.functions as F
@@ -9,16 +9,11 @@ from pyspark.sql import DataFrame, SparkSession
 from spark_scoring import errors
 from spark_scoring.io import delta, kafka
 from spark_scoring.run import ledger
-from spark_scoring.run.ledger import Commit
+from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Offsets, Plan
+from spark_scoring.spec.plan import Offsets, Plan, Replay
+from spark_scoring.watch import ledger_check
 from spark_scoring.watch.feed_check import FeedVerdict, check_feed
-
-# operations that rewrite or describe a table without changing its rows
-NO_DATA = (
-    "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "CREATE TABLE",
-    "CHANGE COLUMN", "ADD COLUMNS", "ADD CONSTRAINT", "UPGRADE PROTOCOL", "COMPUTE STATS", "CLUSTER BY",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +22,7 @@ class Partition:
 
     `records`: of the broker (`None`: it no longer holds all of the range). `missing`: not in the output.
     `doubled`: more than once. `unaccounted`: in the output, but not in the broker or not in a committed range.
-    `waiting`: in the broker, not committed yet.
+    `removed`: gone from the broker before the stream read them. `waiting`: in the broker, not committed yet.
     """
 
     partition: int
@@ -38,22 +33,30 @@ class Partition:
     missing: int
     doubled: int
     unaccounted: int
+    removed: int
     waiting: int
 
     @property
     def holds(self) -> bool:
         """Whether every record is in exactly one place."""
-        return self.missing == self.doubled == self.unaccounted == 0
+        return self.missing == self.doubled == self.unaccounted == self.removed == 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What `verify` found: the partitions, and each break of the ledger in words."""
+    """What `verify` found: the partitions, and each break of the ledger in words.
+
+    `accepted`: the losses and new topics that somebody accepted when recovering, who and why. `log_begins`: the
+    version that the table's log begins with where older entries have expired; of those commits only offsets are
+    checked. `repeated_keys`: keys that were scored more than once, which is no break.
+    """
 
     commits: int
     partitions: tuple[Partition, ...] = ()
     feeds: tuple[FeedVerdict, ...] = ()
     broken: tuple[str, ...] = field(default=())
+    accepted: tuple[str, ...] = ()
+    log_begins: int | None = None
     repeated_keys: int = 0
 
     @property
@@ -70,36 +73,56 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     """
     if job.stream is None or job.kafka is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream, kafka and output.stream", command="verify")
-    commits = ledger.stream_commits(spark, job.output.stream, job=job.name)
-    if not commits:
+    log = delta.history(spark, job.output.stream)
+    commits = [c for c in ledger.commits_in(log, job=job.name) if isinstance(c.plan.input, Offsets | Replay)]
+    takeovers = ledger.takeovers_in(log, job=job.name)
+    if not commits and not takeovers:
         raise errors.no_commits(job.output.stream, job=job.name)
-    rows = spark.read.format("delta").load(job.output.stream)
-    plans = [commit.plan for commit in commits]
-    broken = [*_gaps(plans), *_counts(rows, commits), *_without_plan(spark, job.output.stream)]
+    rows = spark.read.format("delta").load(job.output.stream).where(F.col("commit_id").startswith(f"{job.name}/"))
+    plans = [commit.plan for commit in commits if isinstance(commit.plan.input, Offsets)]
+    expired = log[-1].version > 0
     state = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic]
+    accepted = [one for takeover in takeovers.values() for one in takeover.accepted]
     return Verdict(
         commits=len(commits),
-        partitions=_partitions(spark, job, rows, plans, state),
-        feeds=tuple(check_feed(spark, job, table, plans) for table in job.tables if table.feed),
-        broken=tuple(broken),
+        partitions=_partitions(spark, job, rows, plans, state, begun=_begun(job, takeovers, state), expired=expired),
+        feeds=tuple(check_feed(spark, job, table, plans, accepted) for table in job.tables if table.feed),
+        broken=(
+            *ledger_check.created_again(job, plans, takeovers, state),
+            *ledger_check.gaps(commits, takeovers),
+            *ledger_check.counts(rows, commits, expired=expired),
+            *ledger_check.without_plan(log),
+        ),
+        accepted=tuple(ledger_check.accepted(takeovers.values())),
+        log_begins=log[-1].version if expired else None,
         repeated_keys=_repeated_keys(rows),
     )
 
 
 def verify_batch(spark: SparkSession, job: Job) -> Verdict:
-    """Check that every change of the batch output carries its plan, and count keys seen more than once."""
+    """Check that every change of the batch output carries its plan, and count keys seen more than once.
+
+    A change without a plan, as a RESTORE, is no break any more once everything older was scored again.
+    """
     if job.output.batch is None:
         raise errors.missing_part(job.path, part="output.batch", command="verify")
-    commits = ledger.commits(spark, job.output.batch, job=job.name)
+    log = delta.history(spark, job.output.batch)
+    commits = ledger.commits_in(log, job=job.name)
     if not commits:
         raise errors.no_commits(job.output.batch, job=job.name)
-    rows = spark.read.format("delta").load(job.output.batch)
-    known = {commit.plan.commit_id for commit in commits}
-    strangers = [row["commit_id"] for row in rows.select("commit_id").distinct().collect() if row[0] not in known]
-    broken = [f"rows of commit {name}, which the log does not hold" for name in strangers]
+    rows = spark.read.format("delta").load(job.output.batch).where(F.col("commit_id").startswith(f"{job.name}/"))
+    expired = log[-1].version > 0
+    known = {commit.plan.commit_id: commit.entry.version for commit in commits}
+    standing = [row["commit_id"] for row in rows.select("commit_id").distinct().collect()]
+    broken = [f"rows of commit {name}, which the log does not hold" for name in standing if name not in known]
+    oldest = min((known[name] for name in standing if name in known), default=commits[-1].entry.version)
     return Verdict(
         commits=len(commits),
-        broken=(*broken, *_without_plan(spark, job.output.batch)),
+        broken=(
+            *([] if expired else broken),
+            *ledger_check.without_plan([entry for entry in log if entry.version > oldest]),
+        ),
+        log_begins=log[-1].version if expired else None,
         repeated_keys=_repeated_keys(rows),
     )
 
@@ -119,37 +142,6 @@ def verify(spark: SparkSession, job: Job) -> dict[str, Verdict]:
     return found
 
 
-def _gaps(plans: Sequence[Plan]) -> list[str]:
-    broken = []
-    until: dict[tuple[str, int], int] = {}
-    for plan in plans:
-        assert isinstance(plan.input, Offsets)
-        for topic, spans in plan.input.ranges.items():
-            for partition, (start, end) in spans.items():
-                expected = until.get((topic, partition), start)
-                if start != expected:
-                    broken.append(f"{plan.commit_id}: {topic}[{partition}] begins at {start}, not {expected}")
-                until[topic, partition] = end
-    return broken
-
-
-def _counts(rows: DataFrame, commits: Sequence[Commit]) -> list[str]:
-    found = {row["commit_id"]: row["count"] for row in rows.groupBy("commit_id").count().collect()}
-    planned = {c.plan.commit_id: c.plan.counts.rows for c in commits if c.plan.counts is not None}
-    wrong = {name for name in found.keys() | planned.keys() if found.get(name, 0) != planned.get(name, 0)}
-    return [
-        f"{name}: {found.get(name, 0)} rows in the table, {planned.get(name, 0)} in the plan" for name in sorted(wrong)
-    ]
-
-
-def _without_plan(spark: SparkSession, path: str) -> list[str]:
-    return [
-        f"version {entry.version}: {entry.operation} changed data and carries no plan"
-        for entry in delta.history(spark, path)
-        if entry.operation not in NO_DATA and Plan.parse(entry.user_metadata) is None
-    ]
-
-
 def _repeated_keys(rows: DataFrame) -> int:
     keys = rows.columns[: rows.columns.index("event_time")]
     named = [f"`{key}`" for key in keys]
@@ -158,27 +150,61 @@ def _repeated_keys(rows: DataFrame) -> int:
 
 
 def _partitions(
-    spark: SparkSession, job: Job, rows: DataFrame, plans: Sequence[Plan], state: kafka.TopicState
+    spark: SparkSession,
+    job: Job,
+    rows: DataFrame,
+    plans: Sequence[Plan],
+    state: kafka.TopicState,
+    *,
+    begun: Mapping[int, int],
+    expired: bool,
 ) -> tuple[Partition, ...]:
+    """Of the topic that there is now: what was read of one before it, no broker can tell any more."""
     assert job.stream is not None and job.kafka is not None
-    topic = job.stream.topic
-    committed: dict[int, tuple[int, int]] = {}
-    for plan in plans:
-        assert isinstance(plan.input, Offsets)
-        for partition, (start, until) in plan.input.ranges.get(topic, {}).items():
-            committed[partition] = (committed.get(partition, (start, until))[0], until)
+    own = rows.where((F.col("source.topic") == job.stream.topic) & (F.col("source.topic_id") == state.topic_id))
+    own = own.select(F.col("source.partition").alias("partition"), F.col("source.offset").alias("offset"))
+    committed = _committed(plans, job.stream.topic, state)
+    if expired:
+        for row in (
+            own.groupBy("partition").agg(F.min("offset").alias("least"), F.max("offset").alias("most")).collect()
+        ):
+            start, until = committed.get(row["partition"], (row["least"], row["most"] + 1))
+            committed[row["partition"]] = (min(start, row["least"]), until)
     readable = {
         p: (max(start, state.earliest.get(p, 0)), until)
         for p, (start, until) in committed.items()
         if max(start, state.earliest.get(p, 0)) < until
     }
-    at = (F.col("source.partition").alias("partition"), F.col("source.offset").alias("offset"))
-    own = rows.where(F.col("source.topic") == topic).select(*at)
     found = _compared(spark, job, own, readable)
     return tuple(
-        _partition(p, committed[p], found.get(p, {}), state, whole=readable.get(p) == committed[p])
+        _partition(
+            p,
+            committed[p],
+            found.get(p, {}),
+            state,
+            goes_on=max(committed[p][1], begun.get(p, 0)),
+            whole=readable.get(p) == committed[p],
+        )
         for p in sorted(committed)
     )
+
+
+def _begun(job: Job, takeovers: Mapping[int, Takeover], state: kafka.TopicState) -> Mapping[int, int]:
+    """Where the newest takeover let each partition go on."""
+    assert job.stream is not None
+    topic = job.stream.topic
+    same = [one for one in takeovers.values() if one.topic_ids.get(topic) == state.topic_id]
+    return same[-1].ends.get(topic, {}) if same else {}
+
+
+def _committed(plans: Sequence[Plan], topic: str, state: kafka.TopicState) -> dict[int, tuple[int, int]]:
+    committed: dict[int, tuple[int, int]] = {}
+    for plan in plans:
+        assert isinstance(plan.input, Offsets)
+        if plan.input.topic_ids.get(topic) == state.topic_id:
+            for partition, (start, until) in plan.input.ranges.get(topic, {}).items():
+                committed[partition] = (committed.get(partition, (start, until))[0], until)
+    return committed
 
 
 def _compared(
@@ -210,7 +236,7 @@ def _compared(
 
 
 def _partition(
-    partition: int, span: tuple[int, int], found: dict[str, int], state: kafka.TopicState, *, whole: bool
+    partition: int, span: tuple[int, int], found: dict[str, int], state: kafka.TopicState, *, goes_on: int, whole: bool
 ) -> Partition:
     return Partition(
         partition=partition,
@@ -221,5 +247,6 @@ def _partition(
         missing=found.get("missing", 0),
         doubled=found.get("doubled", 0),
         unaccounted=found.get("unaccounted", 0),
-        waiting=max(0, state.latest.get(partition, span[1]) - span[1]),
+        removed=max(0, state.earliest.get(partition, goes_on) - goes_on),
+        waiting=max(0, state.latest.get(partition, goes_on) - max(goes_on, state.earliest.get(partition, 0))),
     )

@@ -1,0 +1,55 @@
+"""Memory and time are bounded: small micro-batches whatever waits, few files, a log with checkpoints."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from spark_scoring.errors import RunError
+from spark_scoring.run import faults, upkeep
+from spark_scoring.run.stream import MOST_ROWS
+from tests.faults import oracle
+from tests.faults.arena import BROKEN, Arena
+
+ROUNDS = 12
+EVERY = 4
+
+
+def test_a_backlog_is_read_in_parts(arenas: Callable[..., Arena]) -> None:
+    arena = arenas(rows_a_batch=7)
+    arena.feed(5)
+    arena.send(0, 60)
+    arena.run()
+
+    counts = [plan["counts"]["in"] for plan in oracle.metadata_of(arena.output)]
+    assert sum(counts) == 60 and max(counts) <= 7 and MOST_ROWS == 50_000
+    assert not arena.damage()
+
+
+def test_the_output_stays_few_files(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "EVERY", EVERY)
+    for part in range(ROUNDS):
+        arena.send(part * 5, part * 5 + 5)
+        arena.run()
+
+    files = oracle._files(Path(arena.output))
+    dates = {row["event_time"].date() for row in oracle.rows_of(arena.output)}
+    assert len(oracle.metadata_of(arena.output)) == ROUNDS
+    assert len(files) <= len(dates) * (EVERY + 1)
+    assert list(Path(arena.output, "_delta_log").glob("*.checkpoint*"))
+    assert not arena.damage() and arena.holds()
+
+
+@pytest.mark.parametrize("without", ["", "brake"])
+def test_the_brake_stops_after_the_commit(
+    arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    arena = arenas(stop_when={"rejected_share": 0.5, "min_rows": 4})
+    arena.send(0, 1, broken=[*BROKEN, *BROKEN])
+    monkeypatch.setenv(faults.WITHOUT, without)
+    if without:
+        arena.run()
+    else:
+        with pytest.raises(RunError, match="rejected, more than"):
+            arena.run()
+    assert not arena.damage()

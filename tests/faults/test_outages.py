@@ -1,0 +1,122 @@
+"""Outages heal by themselves: a broker that is paused, a worker that is killed, a registry that is away."""
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_scoring.run import stream
+from spark_scoring.testing import KafkaBroker
+from tests.conftest import JARS
+from tests.faults import oracle
+from tests.faults.arena import Arena, make_arena, now
+from tests.world import package_model
+
+# Kafka's clients wait a minute by themselves
+IMPATIENT = {"default.api.timeout.ms": "3000", "request.timeout.ms": "2000", "session.timeout.ms": "6000"}
+
+
+@contextmanager
+def streaming(arena: Arena) -> Iterator[threading.Semaphore]:
+    """The stream at work in this process, until the block ends; a permit for each commit."""
+    made, stop = threading.Semaphore(0), threading.Event()
+    job = replace(arena.job, trigger=replace(arena.job.trigger, every=timedelta(seconds=1)))
+    options = {"once": False, "now": now, "stop": stop, "progress": lambda _: made.release()}
+    thread = threading.Thread(target=stream.stream, args=(arena.world.spark, job), kwargs=options)
+    thread.start()
+    try:
+        yield made
+    finally:
+        stop.set()
+        thread.join(120)
+
+
+def test_a_broker_that_is_paused_and_killed(spark: SparkSession, tmp_path: Path) -> None:
+    with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as broker:
+        arena = make_arena(spark, tmp_path, broker, kafka={"options": IMPATIENT})
+        arena.send(0, 10)
+        with streaming(arena) as made:
+            assert made.acquire(timeout=120)
+            broker.pause()
+            time.sleep(6)
+            broker.resume()
+            arena.send(10, 20)
+            assert made.acquire(timeout=120)
+            broker.kill()
+            time.sleep(4)
+            broker.restart()
+            arena.send(20, 30)
+            assert made.acquire(timeout=120)
+        assert not arena.damage() and arena.holds()
+
+
+def test_a_python_worker_that_is_killed(arena: Arena) -> None:
+    arena.send(0, 20)
+    with streaming(arena) as made:
+        assert made.acquire(timeout=120)
+        for pid in workers():
+            os.kill(pid, signal.SIGKILL)
+        arena.send(20, 40)
+        assert made.acquire(timeout=120)
+    assert not arena.damage() and arena.holds()
+
+
+def workers() -> list[int]:
+    """The Python workers, and the daemon that makes them, of this process's JVM."""
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    ours, grown = {str(os.getpid())}, True
+    while grown:
+        more = {pid for pid, parent, _ in rows if parent in ours} - ours
+        ours, grown = ours | more, bool(more)
+    return [int(pid) for pid, _, args in rows if pid in ours and "pyspark" in args and "java" not in args.split()[0]]
+
+
+def test_a_registry_that_goes_away_under_a_running_stream(arenas: Callable[..., Arena], tmp_path: Path) -> None:
+    arena = arenas(own_registry=True)
+    arena.send(0, 10)
+    with streaming(arena) as made:
+        assert made.acquire(timeout=120)
+        (tmp_path / "mlflow.db").rename(tmp_path / "away.db")
+        arena.send(10, 20)
+        assert made.acquire(timeout=120)
+    assert not arena.damage()
+    assert {row["model_version"] for row in oracle.rows_of(arena.output)} == {"1", None}
+
+
+def test_a_candidate_that_is_not_fit_never_serves(arenas: Callable[..., Arena], tmp_path: Path) -> None:
+    """Its files are not the ones that were registered."""
+    arena = arenas(own_registry=True)
+    arena.send(0, 10)
+    with streaming(arena) as made:
+        assert made.acquire(timeout=120)
+        package_model(arena.world.spark, arena.world.folder, strength=0.01)
+        newest = max((tmp_path / "mlflow-artifacts").rglob("*.skops"), key=lambda path: path.stat().st_mtime)
+        newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+        arena.send(10, 20)
+        assert made.acquire(timeout=120)
+    plan = oracle.metadata_of(arena.output)[-1]
+    assert not arena.damage()
+    assert plan["models"]["champion"]["version"] == "1" and plan["refused"] == ["models:/late/2"]
+
+
+@pytest.mark.faults
+def test_sigterm_ends_in_order(arena: Arena) -> None:
+    arena.send(0, 40)
+    process = arena.start("stream")
+    while " scored, " not in arena.log("log").read_text():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait(120) == 0
+    arena.finished("stream", "--once")
+    assert not arena.damage()

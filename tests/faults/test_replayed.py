@@ -1,0 +1,76 @@
+"""Rejected rows are scored again after a fix: those that pass replace their rejection, and all accounts balance."""
+
+import pytest
+from pyspark.sql import SparkSession
+
+from spark_scoring.errors import RunError
+from spark_scoring.run import faults
+from spark_scoring.run.replay import Replayed, replay
+from spark_scoring.watch import parity, verify
+from tests.faults import oracle
+from tests.faults.arena import BROKEN, Arena, now
+from tests.world import WIDE, package_model
+
+RULE = "RULE:known_origin"
+
+
+@pytest.fixture
+def rejected(spark: SparkSession, arenas: object) -> Arena:
+    """A rule that turned away what another model takes; broken records, which nothing helps."""
+    arena: Arena = arenas(own_registry=True)  # type: ignore[operator]
+    arena.send(0, 60, broken=BROKEN)
+    arena.run()
+    return arena
+
+
+def fixed(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new champion whose rule knows one origin more."""
+    monkeypatch.setitem(WIDE, "rules", {"known_origin": "origin in ('EWR', 'JFK', 'LAX')"})
+    package_model(arena.world.spark, arena.world.folder)
+
+
+def replayed(arena: Arena, reason: str = RULE) -> Replayed:
+    return replay(arena.world.spark, arena.job, reason=reason, within=(None, None), clock=now())
+
+
+def test_rows_that_pass_now_replace_their_rejection(rejected: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = replayed(rejected)
+    fixed(rejected, monkeypatch)
+    done, again = replayed(rejected), replayed(rejected)
+
+    spark, job = rejected.world.spark, rejected.job
+    exact = parity.exact(spark, job, parity.commits_of(spark, job, last=None))
+    lax = [row for row in oracle.rows_of(rejected.output) if row["id"] and int(row["id"][1:]) % 17 == 3]
+    assert (nothing.commit_id, nothing.rows, nothing.still_rejected) == (None, 4, ((RULE, 4),))
+    assert (done.rows, done.scored, done.still_rejected, again.rows) == (4, 4, (), 0)
+    assert {(row["outcome"], row["model_version"], row["commit_id"]) for row in lax} == {
+        ("scored", "2", done.commit_id)
+    }
+    assert not rejected.damage() and verify.verify_stream(spark, job).holds
+    assert (exact.rows, exact.different, exact.not_checkable) == (64, 0, ())
+
+
+def test_what_still_fails_stays_as_it_was(rejected: Arena) -> None:
+    before = oracle.rows_of(rejected.output)
+    done = replayed(rejected, "PARSE")
+
+    assert (done.commit_id, done.scored, done.still_rejected) == (None, 0, (("PARSE", 3),))
+    assert sorted(map(str, oracle.rows_of(rejected.output))) == sorted(map(str, before))
+
+
+@pytest.mark.parametrize("instant", ["before_replay", "after_replay"])
+def test_ended_half_way_it_is_run_again(rejected: Arena, monkeypatch: pytest.MonkeyPatch, instant: str) -> None:
+    fixed(rejected, monkeypatch)
+    with monkeypatch.context() as patched:
+        patched.setenv(faults.FAILPOINT, f"{instant}:raise")
+        with pytest.raises(faults.Struck):
+            replayed(rejected)
+    replayed(rejected)
+
+    assert {row["reason"] for row in oracle.rows_of(rejected.output)} == {None, "PARSE", "SCHEMA"}
+    assert not rejected.damage() and rejected.holds()
+
+
+def test_without_an_output_there_is_nothing_to_replay(arena: Arena) -> None:
+    with pytest.raises(RunError, match="no commit of job"):
+        replayed(arena)

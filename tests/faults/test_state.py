@@ -1,0 +1,179 @@
+"""A lost, restored, edited or foreign checkpoint stops the stream before its first row; `recover` goes on."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from delta.tables import DeltaTable
+
+from spark_scoring.errors import StateError
+from spark_scoring.io import delta
+from spark_scoring.run import faults
+from tests.faults import oracle
+from tests.faults.arena import Arena
+
+Harm = Callable[[Path], None]
+
+
+def lost(checkpoint: Path) -> None:
+    shutil.rmtree(checkpoint)
+
+
+def restored(checkpoint: Path) -> None:
+    """As a backup of an hour ago: the newest micro-batch is not in it."""
+    newest = max(int(path.name) for path in (checkpoint / "offsets").iterdir())
+    for folder in ("offsets", "commits"):
+        for path in (checkpoint / folder).glob(f"*{newest}*"):
+            path.unlink()
+
+
+def edited(checkpoint: Path) -> None:
+    """One partition of the newest micro-batch ends two records earlier than it did."""
+    newest = max(
+        (path for path in (checkpoint / "offsets").iterdir() if path.name.isdigit()), key=lambda p: int(p.name)
+    )
+    lines = newest.read_text().splitlines()
+    offsets = json.loads(lines[-1])
+    topic = next(name for name in offsets if name.endswith("_flights"))
+    offsets[topic] = {p: max(0, end - 2) for p, end in offsets[topic].items()}
+    newest.write_text("\n".join([*lines[:-1], json.dumps(offsets)]))
+    (checkpoint / "offsets" / f".{newest.name}.crc").unlink()
+
+
+def foreign(checkpoint: Path) -> None:
+    (checkpoint / "metadata").write_text('{"id":"3d7a4bc3-6ba4-4a35-9a24-5d9f0e3bc0c5"}')
+    (checkpoint / ".metadata.crc").unlink()
+
+
+def damaged(checkpoint: Path) -> None:
+    (checkpoint / "metadata").write_text("")
+    (checkpoint / ".metadata.crc").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def half(arena: Arena) -> Arena:
+    """A stream that has made two commits, and has more to read."""
+    arena.feed(6)
+    arena.send(0, 30)
+    arena.run()
+    arena.send(30, 50)
+    return arena
+
+
+@pytest.mark.parametrize("harm", [lost, restored, edited, foreign, damaged])
+def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm) -> None:
+    before = oracle.rows_of(half.output)
+    harm(Path(half.job.state, "checkpoint"))
+    with pytest.raises(StateError) as refused:
+        half.run()
+    assert f"spark-scoring recover {half.job_path}" in str(refused.value)
+    assert len(oracle.rows_of(half.output)) == len(before)
+    half.recover()
+    half.run()
+
+    assert not half.damage() and half.fed_rows() == half.fed
+    assert half.holds()
+
+
+def test_without_the_protections_a_lost_checkpoint_doubles(half: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost(Path(half.job.state, "checkpoint"))
+    monkeypatch.setenv(faults.WITHOUT, "checkpoint")
+    with pytest.raises(StateError, match="scored twice"):
+        half.run()
+    monkeypatch.setenv(faults.WITHOUT, "checkpoint,ledger")
+    half.run()
+
+    assert half.damage().doubled
+    assert not half.holds()
+
+
+@pytest.mark.parametrize("without", ["", "feed_ends"])
+def test_what_a_feed_has_read_already_is_not_read_again_after_recover(
+    arena: Arena, monkeypatch: pytest.MonkeyPatch, without: str
+) -> None:
+    arena.send(0, 10)
+    arena.run()
+    arena.feed(6)
+    arena.send(10, 20)
+    arena.struck(monkeypatch, "after_feeds")
+    monkeypatch.setenv(faults.WITHOUT, without)
+    arena.recover()
+    arena.run()
+    arena.feed(3)
+    arena.run()
+
+    assert not arena.damage()
+    assert (arena.fed_rows() == arena.fed, arena.holds()) == (not without, not without)
+
+
+@pytest.mark.parametrize("instant", ["recover_begun", "recover_fenced", "recover_feeds_fenced", "recover_moved"])
+def test_a_recover_that_is_ended_half_way_is_run_again(
+    half: Arena, monkeypatch: pytest.MonkeyPatch, instant: str
+) -> None:
+    lost(Path(half.job.state, "checkpoint"))
+    with monkeypatch.context() as patched:
+        patched.setenv(faults.FAILPOINT, f"{instant}:raise")
+        with pytest.raises(faults.Struck):
+            half.recover()
+    with pytest.raises(StateError, match="spark-scoring recover"):
+        half.run()
+    half.recover()
+    half.run()
+
+    assert not half.damage() and half.fed_rows() == half.fed
+    assert half.holds()
+
+
+def test_recover_twice_and_of_a_whole_stream_changes_nothing(half: Arena) -> None:
+    half.recover()
+    half.recover()
+    half.run()
+
+    assert not half.damage() and half.holds()
+
+
+def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena) -> None:
+    expire(half)
+    with pytest.raises(StateError, match="log no longer says"):
+        half.run()
+    half.recover()
+    half.run()
+    found = keys(half.world.spark.read.format("delta").load(half.output))
+
+    assert found == sorted(sent.at for sent in half.sent)
+    assert half.holds()
+
+
+def expire(arena: Arena) -> None:
+    """What Delta's clean-up does after a month, to all entries that a stream made."""
+    spark, path = arena.world.spark, arena.output
+    table = DeltaTable.forPath(spark, path)
+    for _ in range(2):
+        table.optimize().executeCompaction()
+        delta.set_property(spark, path, "note", "x")
+    newest = delta.current_version(spark, path)
+    jvm: Any = spark._jvm
+    jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path).checkpoint()
+    for version in range(newest):
+        Path(path, "_delta_log", f"{version:020d}.json").unlink()
+    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+def keys(frame: Any) -> list[tuple[str, int, int]]:
+    rows = frame.select("source.topic", "source.partition", "source.offset").collect()
+    return sorted((row["topic"], row["partition"], row["offset"]) for row in rows)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("instant", ["recover_begun", "recover_fenced", "recover_feeds_fenced", "recover_moved"])
+def test_kill_9_inside_recover(half: Arena, instant: str) -> None:
+    lost(Path(half.job.state, "checkpoint"))
+    half.finished("recover", code=-9, failpoint=f"{instant}:kill")
+    half.finished("recover")
+    half.finished("stream", "--once")
+
+    assert not half.damage() and half.fed_rows() == half.fed
+    assert half.holds()
