@@ -295,3 +295,9 @@ def test_the_last_input_below_a_limit() -> None:
 
 def test_the_wide_table_is_the_packages(packages: dict[str, Package]) -> None:
     assert {package.wide for package in packages.values()} == {WIDE}
+
+
+def test_spark_connect_falls_back_to_arrow(packages: dict[str, Package]) -> None:
+    session = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
+    choice = choose.chosen(session, packages["ridge"])
+    assert (choice.compiled, choice.why) == (None, "a session of Spark Connect takes no functions")

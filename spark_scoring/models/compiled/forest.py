@@ -99,7 +99,10 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
     Raises: NotCompiled: it reads a text, or has a limit that no finite number is.
     """
     flat = _flatten(forest)
-    places = _places(draft, forest, cells)
+    places, asked = _places(draft, forest, cells)
+    first = draft.places
+    draft.places += len(forest.categories)
+    places = np.where(forest.sets >= 0, first + forest.sets, places)
     inner = forest.feature[flat.nodes] >= 0
     by_set = forest.sets[flat.nodes] >= 0
     own = np.arange(len(flat.nodes))
@@ -108,13 +111,14 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
     limits = _singles_below(limits) if forest.singles else limits
     values, worth = _values(forest, flat, inner)
     # a leaf compares 0 with the number of its value, and stays where it is
-    limit = np.where(by_set, forest.sets[flat.nodes], np.where(inner, limits, worth))
+    limit = np.where(by_set, 0.5, np.where(inner, limits, worth))
     following = np.where(inner, flat.number[forest.left[flat.nodes]], own)
     order = np.argsort(flat.depth, kind="stable")
     content = Content().number(1).number(int(forest.floats)).number(values.shape[1]).doubles(forest.start)
     content.number(int(forest.singles)).ints(place).doubles(limit).ints(following).doubles(values)
     content.ints(flat.number[forest.roots][order]).ints(flat.depth[order]).ints(order).ints(forest.outputs)
-    return Trees(forest=forest, places=places, content=content.add(_sets(forest.categories)))
+    content.number(first).ints(asked).add(_sets(forest.categories))
+    return Trees(forest=forest, places=places, content=content)
 
 
 def _singles_below(limits: Numbers) -> Numbers:
@@ -150,8 +154,8 @@ def _flatten(forest: Forest) -> _Flat:
     return _Flat(number=number, nodes=np.concatenate(levels), depth=depth)
 
 
-def _places(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Ints:
-    """Of each node the place that it compares; ~place where it asks for a category."""
+def _places(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> tuple[Ints, Ints]:
+    """Of each node the place that it compares, and of each category set the place that it looks at."""
     inner = forest.feature >= 0
     numeric = inner & (forest.sets < 0)
     used = np.unique(forest.feature[inner]).tolist()
@@ -170,8 +174,9 @@ def _places(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Ints:
         places = {feature: cell.place for feature, cell in zip(features, _numbers(given), strict=True)}
         found[nodes] = [places[feature] for feature in forest.feature[nodes].tolist()]
     by_set = inner & (forest.sets >= 0)
-    found[by_set] = [~base[feature].place for feature in forest.feature[by_set].tolist()]
-    return found
+    asked = np.zeros(len(forest.categories), dtype=np.int64)
+    asked[forest.sets[by_set]] = [base[feature].place for feature in forest.feature[by_set].tolist()]
+    return found, asked
 
 
 def _below_infinity(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.compiled.draft import Draft, Origin
@@ -43,15 +44,16 @@ def probes(model: Compiled, features: tuple[Feature, ...], golden: pa.Table) -> 
     if model.trees is not None:
         _nodes(rows, model.draft, model.trees)
     base = np.arange(len(rows.changes)) % len(golden)
-    columns = [_column(feature, golden[feature.name].to_pylist(), base, rows) for feature in features]
+    columns = [_column(feature, golden[feature.name], base, rows) for feature in features]
     return pa.RecordBatch.from_arrays(columns, names=[feature.name for feature in features])
 
 
-def _column(feature: Feature, golden: list[object], base: Ints, rows: _Rows) -> pa.Array:
-    pairs = zip(base.tolist(), rows.changes, strict=True)
-    name = feature.name
-    values = [_typed(change[name], feature.type) if name in change else golden[row] for row, change in pairs]
-    return pa.array(values, arrow_type(feature.type), from_pandas=False)
+def _column(feature: Feature, golden: pa.ChunkedArray, base: Ints, rows: _Rows) -> pa.Array:
+    name, kind = feature.name, arrow_type(feature.type)
+    changed = np.array([name in change for change in rows.changes], dtype=bool)
+    values = [_typed(change[name], feature.type) for change in rows.changes if name in change]
+    kept = golden.combine_chunks().take(pa.array(base)).cast(kind)
+    return pc.replace_with_mask(kept, pa.array(changed), pa.array(values, kind, from_pandas=False))
 
 
 def _typed(value: object, kind: str) -> object:

@@ -1,33 +1,43 @@
 package spark_scoring.jvm;
 
 import org.apache.spark.sql.catalyst.util.ArrayData;
+import org.apache.spark.sql.catalyst.util.GenericArrayData;
 import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.array.ByteArrayMethods;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /** The texts in an array of Spark's. */
 final class ArrayTexts extends Texts {
-  ArrayData texts;
+  private Object[] texts;
+
+  void set(ArrayData given) {
+    if (given instanceof GenericArrayData) {
+      texts = (Object[]) ((GenericArrayData) given).array();
+      return;
+    }
+    texts = new Object[given.numElements()];
+    for (int i = 0; i < texts.length; i++) texts[i] = given.isNullAt(i) ? null : given.getUTF8String(i);
+  }
 
   boolean isMissing(int i) {
-    return texts.isNullAt(i);
+    return texts[i] == null;
   }
 
   int length(int i) {
-    return texts.getUTF8String(i).numBytes();
+    return ((UTF8String) texts[i]).numBytes();
   }
 
   long first(int i) {
-    return texts.getUTF8String(i).getPrefix();
+    return ((UTF8String) texts[i]).getPrefix();
   }
 
   long last(int i) {
-    UTF8String text = texts.getUTF8String(i);
+    UTF8String text = (UTF8String) texts[i];
     return Platform.getLong(text.getBaseObject(), text.getBaseOffset() + text.numBytes() - 8);
   }
 
   boolean isEqual(int i, byte[] known) {
-    UTF8String text = texts.getUTF8String(i);
+    UTF8String text = (UTF8String) texts[i];
     return text.numBytes() == known.length && ByteArrayMethods.arrayEquals(
         text.getBaseObject(), text.getBaseOffset(), known, Platform.BYTE_ARRAY_OFFSET, known.length);
   }

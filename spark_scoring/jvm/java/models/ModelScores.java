@@ -88,7 +88,7 @@ public class ModelScores extends Bound {
     if (row == null) load();
     int n = numbers.numElements();
     for (int i = 0; i < n; i++) row.places[i] = numbers.getDouble(i);
-    given.texts = texts;
+    given.set(texts);
     if (!loaded.run(row, given)) return entry(null, null, MODEL, VALUE);
     double score = loaded.link.score(row.margins, row.label);
     if (!(Math.abs(score) <= Double.MAX_VALUE)) return entry(null, null, NOT_FINITE, null);

@@ -4,7 +4,7 @@ package spark_scoring.jvm;
 final class TextCodeStep extends ModelStep {
   private final int argument, code, mask, missing;
   private final byte[][] known;
-  private final long[] keys;
+  private final long[] firsts, lasts;
   private final int[] places;
 
   TextCodeStep(ModelReader in) {
@@ -13,7 +13,8 @@ final class TextCodeStep extends ModelStep {
     missing = in.number();
     known = in.texts();
     mask = Integer.highestOneBit(Math.max(known.length, 1)) * 4 - 1;
-    keys = new long[mask + 1];
+    firsts = new long[mask + 1];
+    lasts = new long[mask + 1];
     places = new int[mask + 1];
     for (int i = 0; i < known.length; i++) put(i);
   }
@@ -22,7 +23,8 @@ final class TextCodeStep extends ModelStep {
     int at = slot(Texts.firstOf(known[i]), known[i].length, Texts.lastOf(known[i]));
     while (places[at] != 0) at = at + 1 & mask;
     places[at] = i + 1;
-    keys[at] = Texts.firstOf(known[i]);
+    firsts[at] = Texts.firstOf(known[i]);
+    lasts[at] = Texts.lastOf(known[i]);
   }
 
   private int slot(long first, int length, long last) {
@@ -38,12 +40,12 @@ final class TextCodeStep extends ModelStep {
 
   private int place(Texts texts) {
     int length = texts.length(argument);
-    long first = texts.first(argument);
-    int at = slot(first, length, length > 8 ? texts.last(argument) : 0);
-    for (; places[at] != 0; at = at + 1 & mask) {
+    long first = texts.first(argument), last = length > 8 ? texts.last(argument) : 0;
+    for (int at = slot(first, length, last); places[at] != 0; at = at + 1 & mask) {
       byte[] candidate = known[places[at] - 1];
-      // up to eight bytes the key is all there is
-      if (keys[at] == first && candidate.length == length && (length <= 8 || texts.isEqual(argument, candidate))) {
+      // up to sixteen bytes the first and the last eight are all there is
+      if (firsts[at] == first && lasts[at] == last && candidate.length == length
+          && (length <= 16 || texts.isEqual(argument, candidate))) {
         return places[at] - 1;
       }
     }

@@ -6,18 +6,18 @@ package spark_scoring.jvm;
  * A node is two words, its limit, and where it leads with the place that it compares. It leads to `next` if
  * row[place] <= limit, else to the node behind that. A leaf compares the place that is always 0 with the number of its
  * value, and so leads to itself. Missing values are infinities by then (see `forest.py`): nothing but this one
- * comparison is left. A negative place is ~place of a category, `limit` then the number of a set. Trees stand in order
- * of depth and are summed in their own. Where limits are float32 and nodes are few enough, a node is one word: half the
- * memory, half the waiting.
+ * comparison is left. Nodes that ask for a set of categories compare a place of their own, 0 for one that goes left and
+ * 1 for another, filled before the walk. Trees stand in order of depth and are summed in their own. Where limits are
+ * float32 and nodes are few enough, a node is one word: half the memory, half the waiting.
  */
 final class TreesHead extends ModelHead {
   private static final int WAYS = 8;
-  private final boolean floats, sets, narrow;
-  private final int width, shift;
+  private final boolean floats, narrow;
+  private final int width, shift, setsAt;
   private final double[] start, values;
   private final long[] nodes;
   private final int[] roots, depths, order, outputs;
-  private final int[] setStart, setSize, setFlags;
+  private final int[] setFrom, setStart, setSize, setFlags;
   private final long[] bits;
 
   TreesHead(ModelReader in) {
@@ -33,13 +33,14 @@ final class TreesHead extends ModelHead {
     depths = in.ints();
     order = in.ints();
     outputs = in.ints();
+    setsAt = in.number();
+    setFrom = in.ints();
     setStart = in.ints();
     setSize = in.ints();
     setFlags = in.ints();
     bits = in.longs();
-    sets = setStart.length > 0;
     shift = 32 - Integer.numberOfLeadingZeros(greatest(place));
-    narrow = singles && !sets && place.length < 1 << 31 - shift;
+    narrow = singles && place.length < 1 << 31 - shift;
     nodes = narrow ? narrow(place, limit, next, shift) : wide(place, limit, next);
   }
 
@@ -53,7 +54,7 @@ final class TreesHead extends ModelHead {
     long[] nodes = new long[2 * place.length];
     for (int i = 0; i < place.length; i++) {
       nodes[2 * i] = Double.doubleToRawLongBits(limit[i]);
-      nodes[2 * i + 1] = (long) (2 * next[i]) << 32 | place[i] & 0xffffffffL;
+      nodes[2 * i + 1] = (long) (2 * next[i]) << 32 | place[i];
     }
     return nodes;
   }
@@ -78,8 +79,8 @@ final class TreesHead extends ModelHead {
   }
 
   void margins(double[] row, int[] codes, int[] leaves, double[] margins) {
-    if (sets) walkSets(row, leaves);
-    else if (narrow) walkNarrow(row, leaves, nodes, shift, (1 << shift) - 1);
+    for (int set = 0; set < setFrom.length; set++) row[setsAt + set] = isIn(set, row[setFrom[set]]) ? 0 : 1;
+    if (narrow) walkNarrow(row, leaves, nodes, shift, (1 << shift) - 1);
     else walk(row, leaves, nodes);
     if (floats) addFloats(leaves, margins);
     else add(leaves, margins);
@@ -205,20 +206,6 @@ final class TreesHead extends ModelHead {
 
   private boolean isLeaf(int node) {
     return (int) (nodes[node + 1] >>> 32) == node;
-  }
-
-  private void walkSets(double[] row, int[] leaves) {
-    for (int g = 0; g < roots.length; g++) {
-      int a = 2 * roots[g];
-      while (!isLeaf(a)) {
-        long w = nodes[a + 1];
-        int place = (int) w;
-        double limit = Double.longBitsToDouble(nodes[a]);
-        boolean left = place >= 0 ? row[place] <= limit : isIn((int) limit, row[~place]);
-        a = (int) (w >>> 32) + (left ? 0 : 2);
-      }
-      leaves[order[g]] = a;
-    }
   }
 
   /** Whether a category goes left; flag 1: a missing one does, flag 2: one beyond the set does. */
