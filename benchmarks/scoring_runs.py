@@ -49,6 +49,7 @@ class ScoringRuns(Runs):
             frame = self._frame(peer, work=work)
             ours = "scores" in frame.columns
             names = {f"s{i}": f"scores[{i}].score" if ours else f"s{i}" for i in range(work.models)}
+            names = names if ours or "s0" in frame.columns else {}
             sums = [F.expr(SUM.format(score=score)).alias(name) for name, score in names.items()]
             found: dict[str, float] = frame.agg(F.count("*").alias("rows"), *sums).first().asDict()
             return found

@@ -9,12 +9,14 @@ import joblib
 import lightgbm
 import mlflow.lightgbm
 import mlflow.sklearn
+import mlflow.xgboost
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xgboost
 from pyspark.sql import DataFrame, SparkSession
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -52,6 +54,7 @@ class Scoring:
     kind: str
     models: int = 1
     trees: int = 300
+    leaves: int = 31
     exact: bool = False
 
     def tables(self) -> tuple[()]:
@@ -60,7 +63,9 @@ class Scoring:
 
     @property
     def model_names(self) -> tuple[str, ...]:
-        return tuple(f"{self.kind}-{self.trees}-{len(self.rows.features)}-{i}" for i in range(self.models))
+        return tuple(
+            f"{self.kind}-{self.trees}-{self.leaves}-{len(self.rows.features)}-{i}" for i in range(self.models)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,8 @@ class Shelf:
         joblib.dump(model, path / "model.joblib")
         if work.kind == "lightgbm":
             mlflow.lightgbm.save_model(model.booster_, path / "native")
+        elif work.kind == "xgboost":
+            mlflow.xgboost.save_model(model.get_booster(), path / "native")
         else:
             mlflow.sklearn.save_model(
                 model, path / "native", pyfunc_predict_fn="predict_proba", serialization_format="cloudpickle"
@@ -134,7 +141,12 @@ def _content(rows: Rows) -> pa.Table:
 
 def _estimator(work: Scoring) -> Any:
     if work.kind == "lightgbm":
-        return lightgbm.LGBMClassifier(n_estimators=work.trees, num_leaves=31, n_jobs=1, verbose=-1)
+        return lightgbm.LGBMClassifier(n_estimators=work.trees, num_leaves=work.leaves, n_jobs=1, verbose=-1)
+    if work.kind == "xgboost":
+        growth = {"grow_policy": "lossguide", "max_leaves": work.leaves, "max_depth": 0}
+        return xgboost.XGBClassifier(n_estimators=work.trees, tree_method="hist", n_jobs=1, **growth)
+    if work.kind == "forest":
+        return RandomForestClassifier(n_estimators=work.trees, max_depth=12, n_jobs=1)
     if work.kind == "hist":
         return HistGradientBoostingClassifier(max_iter=100)
     if work.kind == "logistic":

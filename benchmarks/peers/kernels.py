@@ -20,10 +20,14 @@ def kernel(kind: str, path: str) -> Kernel:
     if kind == "lightgbm":
         booster = model.booster_
         return lambda batch: booster.predict(_matrix(batch), num_threads=1)
+    if kind == "xgboost":
+        booster = model.get_booster()
+        booster.set_param({"nthread": 1})
+        return lambda batch: booster.inplace_predict(_matrix(batch))
     if kind == "logistic":
         weights, start = model.coef_[0], model.intercept_[0]
         return lambda batch: 1 / (1 + np.exp(-(_matrix(batch) @ weights + start)))
-    if kind == "hist":
+    if kind in ("hist", "forest"):
         return lambda batch: model.predict_proba(_matrix(batch))[:, 1]
     return lambda batch: model.predict_proba(batch.to_pandas())[:, 1]
 

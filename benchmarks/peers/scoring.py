@@ -21,8 +21,18 @@ AddScore = Callable[[SparkSession, Scoring, str], Column]
 
 
 def ours(spark: SparkSession, work: Scoring, shelf: Shelf) -> DataFrame:
-    """One pass for all models."""
-    return score_rows(shelf.frame(spark, work.rows), shelf.packages(work), trust=())
+    """One pass for all models, in the JVM where there is a compiled form."""
+    return score_rows(shelf.frame(spark, work.rows), shelf.packages(work))
+
+
+def ours_in_arrow(spark: SparkSession, work: Scoring, shelf: Shelf) -> DataFrame:
+    """One pass for all models, in Python workers."""
+    return score_rows(shelf.frame(spark, work.rows), shelf.packages(work), runtime="arrow")
+
+
+def scan(spark: SparkSession, work: Scoring, shelf: Shelf) -> DataFrame:
+    """The rows alone."""
+    return shelf.frame(spark, work.rows)
 
 
 def _each(add: AddScore) -> Way:
@@ -38,7 +48,7 @@ def _each(add: AddScore) -> Way:
 
 def _spark_udf(spark: SparkSession, work: Scoring, path: str) -> Column:
     """MLflow's own function."""
-    is_tree = work.kind == "lightgbm"
+    is_tree = work.kind in ("lightgbm", "xgboost")
     kind = "double" if is_tree else "array<double>"
     score = mlflow.pyfunc.spark_udf(spark, f"{path}/native", result_type=kind, env_manager="local")
     column = score(F.struct(*work.rows.features))
@@ -70,12 +80,14 @@ def _plain_udf(spark: SparkSession, work: Scoring, path: str) -> Column:
 def _predict_batch(spark: SparkSession, work: Scoring, path: str) -> Column:
     names, kind = list(work.rows.features), work.kind
 
-    def make() -> Callable[..., np.ndarray]:
+    def make() -> Callable[[np.ndarray], np.ndarray]:
         predict = frame_kernel(kind, path)
-        # one matrix of all columns; of objects where some are texts
-        return lambda values: predict(pd.DataFrame(values, columns=names).infer_objects())
+        return lambda values: predict(pd.DataFrame(values, columns=names))
 
-    return predict_batch_udf(make, return_type=DoubleType(), batch_size=10_000)(*names)
+    # one matrix: all columns as one array
+    shape = [[len(names)]]
+    score = predict_batch_udf(make, return_type=DoubleType(), batch_size=10_000, input_tensor_shapes=shape)
+    return score(F.array(*names))
 
 
 def _arrow_udf(spark: SparkSession, work: Scoring, path: str) -> Column:
@@ -106,6 +118,8 @@ def map_in_arrow(spark: SparkSession, work: Scoring, shelf: Shelf) -> DataFrame:
 
 WAYS: dict[str, Way] = {
     "spark_scoring": ours,
+    "spark_scoring, Arrow": ours_in_arrow,
+    "bare scan": scan,
     "mlflow spark_udf": _each(_spark_udf),
     "pandas_udf, iterator": _each(_iterator_udf),
     "pandas_udf": _each(_plain_udf),

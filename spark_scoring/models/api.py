@@ -3,12 +3,14 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_scoring.models import udf
+from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.flavor import resolve
 from spark_scoring.models.package import Package
 from spark_scoring.models.registry import quiet
@@ -25,6 +27,7 @@ def score_rows(
     where: Column | None = None,
     registry: str | None = None,
     trust: Sequence[str] = (),
+    runtime: str | None = None,
 ) -> DataFrame:
     """The frame, batch or streaming, with a column `scores`: one entry per model, in the order given.
 
@@ -33,27 +36,40 @@ def score_rows(
     now, in `registry`, which is MLflow's current one if not given; `trust` names packages, by URI or digest, whose
     code may run although no registry vouches for them.
 
+    A model is admitted first, as a job admits it: its golden sample must give its recorded scores, and it is scored in
+    the JVM where its compiled form agrees with the library; `runtime`, `arrow` or `compiled`, asks for one form. That
+    runs small jobs, once for each model; over `frame` none is run. A `ScoredModel` is taken as it is.
+
     `scores` is array<struct<role, model, model_version, score double, label, reason, detail>>, texts but for the
     score. An entry without a score has a `reason`: `FEATURE`, `MODEL`, `MODEL_CRASH` or `NOT_FINITE`. Rows for which
-    `where` is not true are not scored: their entries are null. No job is run.
+    `where` is not true are not scored: their entries are null.
 
     Raises: ConfigError: a feature is missing or has another type, or `scores` exists already. RunError: a model or the
-        registry is not there, or the files of a package changed.
+        registry is not there, the files of a package changed, or a model does not give its recorded scores.
     """
-    chosen = [
-        _scored_model(model, CHAMPION if place == 0 else SHADOW, registry=registry, trust=trust)
-        for place, model in enumerate(models)
-    ]
-    return udf.score_rows(frame, chosen, where=where)
+    place = _Place(spark=frame.sparkSession, registry=registry, trust=trust, runtime=runtime)
+    roles = [CHAMPION, *[SHADOW] * (len(models) - 1)]
+    return udf.score_rows(frame, [place.admitted(*pair) for pair in zip(models, roles, strict=True)], where=where)
 
 
-def _scored_model(model: Model, role: str, *, registry: str | None, trust: Sequence[str]) -> ScoredModel:
-    if isinstance(model, ScoredModel):
-        return model
-    if isinstance(model, Package):
-        return ScoredModel(role=role, package=model)
-    cache, place = Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}", registry or _current_registry()
-    return ScoredModel(role=role, package=resolve(str(model), registry=place, cache_dir=cache, trust=trust))
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where models are looked up and admitted."""
+
+    spark: SparkSession
+    registry: str | None
+    trust: Sequence[str]
+    runtime: str | None
+
+    def admitted(self, model: Model, role: str) -> ScoredModel:
+        if isinstance(model, ScoredModel):
+            return model
+        package = model if isinstance(model, Package) else self._resolved(str(model))
+        return admitted(self.spark, package, role=role, runtime=self.runtime)
+
+    def _resolved(self, uri: str) -> Package:
+        cache = Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
+        return resolve(uri, registry=self.registry or _current_registry(), cache_dir=cache, trust=self.trust)
 
 
 def _current_registry() -> str:
