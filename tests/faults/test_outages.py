@@ -1,6 +1,7 @@
 """Outages heal by themselves: a broker that is paused, a worker that is killed, a registry that is away."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -102,6 +103,7 @@ def test_a_candidate_that_is_not_fit_never_serves(arenas: Callable[..., Arena], 
         package_model(arena.world.spark, arena.world.folder, strength=0.01)
         newest = max((tmp_path / "mlflow-artifacts").rglob("*.skops"), key=lambda path: path.stat().st_mtime)
         newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+        shutil.rmtree(tmp_path / "spark-scoring-packages")  # the verified copies of both
         arena.send(10, 20)
         assert made.acquire(timeout=120)
     plan = oracle.metadata_of(arena.output)[-1]

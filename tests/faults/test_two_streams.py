@@ -179,7 +179,9 @@ def micro_batch_of_another(arena: Arena, other: Job, monkeypatch: pytest.MonkeyP
         if name == "before_commit" and not began:
             began.append(1)
             options = {"once": True, "now": now, "stop": threading.Event()}
-            thread = threading.Thread(target=stream.stream, args=(arena.world.spark, other), kwargs=options)
+            thread = threading.Thread(
+                target=stream.stream, args=(arena.world.spark.newSession(), other), kwargs=options
+            )
             thread.start()
             thread.join(180)
 
