@@ -41,6 +41,7 @@ def streaming(arena: Arena) -> Iterator[threading.Semaphore]:
         thread.join(120)
 
 
+@pytest.mark.faults
 def test_a_broker_that_is_paused_and_killed(spark: SparkSession, tmp_path: Path) -> None:
     with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as broker:
         arena = make_arena(spark, tmp_path, broker, kafka={"options": IMPATIENT})
@@ -82,6 +83,7 @@ def workers() -> list[int]:
     return [int(pid) for pid, _, args in rows if pid in ours and "pyspark" in args and "java" not in args.split()[0]]
 
 
+@pytest.mark.faults
 def test_a_registry_that_goes_away_under_a_running_stream(arenas: Callable[..., Arena], tmp_path: Path) -> None:
     arena = arenas(own_registry=True)
     arena.send(0, 10)

@@ -64,6 +64,7 @@ def test_retention_that_removed_unread_records(begun: Arena) -> None:
     assert (noted["by"], noted["reason"], noted["accepted"][0]["until"]) == ("tests", WHY, gone[-1].offset + 1)
 
 
+@pytest.mark.faults
 def test_without_the_protection_retention_is_not_noticed(begun: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = unread(begun, removed=3)
     monkeypatch.setenv(faults.WITHOUT, "retention,ledger")
@@ -95,6 +96,7 @@ def test_a_topic_that_was_created_again(begun: Arena) -> None:
     assert begun.holds()
 
 
+@pytest.mark.faults
 def test_without_the_protection_a_new_topic_is_not_noticed(begun: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     create_again(begun)
     monkeypatch.setenv(faults.WITHOUT, "topic_id")
@@ -157,6 +159,7 @@ def test_a_transaction_that_delta_skips_is_an_error(begun: Arena) -> None:
         begun.run()
 
 
+@pytest.mark.faults
 def test_a_change_that_nobody_planned_is_named(begun: Arena) -> None:
     begun.world.spark.read.format("delta").load(begun.output).limit(1).write.format("delta").mode("append").save(
         begun.output
@@ -164,6 +167,7 @@ def test_a_change_that_nobody_planned_is_named(begun: Arena) -> None:
     assert "WRITE changed data and carries no plan" in str(verify.verify_stream(begun.world.spark, begun.job).broken)
 
 
+@pytest.mark.faults
 def test_a_start_that_is_not_the_first_record_of_an_earliest_stream(
     arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,7 @@ def test_a_holder_elsewhere_is_gone_after_silence_alone(arena: Arena, monkeypatc
         assert not own.lost.is_set()
 
 
+@pytest.mark.faults
 def test_a_stream_whose_lease_was_taken_ends(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "BEAT_S", 0.2)
     arena.send(0, 5)
