@@ -122,6 +122,8 @@ def test_each_command_has_help_with_an_example() -> None:
         (("score", "--frm", "2013"), "No such option '--frm'"),
         (("score", "job.yaml"), "Missing option '--from'"),
         (("parity", "job.yaml", "--max-late", "2"), "--max-late"),
+        (("recover", "job.yaml", "--accept-loss"), "Add --reason"),
+        (("replay", "job.yaml"), "Missing option '--reason'"),
     ],
 )
 def test_wrong_usage(words: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -204,6 +206,8 @@ def nowhere(world: World) -> str:
         (("verify",), {}, 1, "no commit of job"),
         (("recover",), {}, 1, "no commit of job"),
         (("recover",), {"rows.stream": DROP}, 2, "'recover' needs rows.stream and output.stream"),
+        (("replay", "--reason", "SCHEMA"), {}, 1, "no commit of job"),
+        (("replay", "--reason", "SCHEMA"), {"rows.stream": DROP}, 2, "'replay' needs rows.stream and output.stream"),
     ],
 )
 def test_a_job_that_cannot_run_leaves_nothing_behind(

@@ -89,11 +89,11 @@ def recover(job: str, accept_new_topic: bool, accept_loss: bool, reason: str | N
     """
     from spark_scoring.run import generation
 
+    if (accept_new_topic or accept_loss) and not reason:
+        raise errors.reason_needed()
     spec = Job.load(job)
     if spec.stream is None or spec.output.stream is None:
         raise errors.missing_part(spec.path, part="rows.stream and output.stream", command="recover")
-    if (accept_new_topic or accept_loss) and not reason:
-        raise errors.reason_needed()
     by, at = f"{getpass.getuser()}@{socket.gethostname()}", now().isoformat(timespec="seconds")
     consent = generation.Consent(by=by, at=at, new_topic=accept_new_topic, loss=accept_loss, reason=reason)
     found = generation.recover(spark_for(spec), spec, consent=consent)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from pyspark.sql import SparkSession
 
@@ -137,6 +138,11 @@ def make_arena(
     (folder / "job.yaml").write_text(yaml.safe_dump(mapping))
     job = Job.load(folder / "job.yaml", {"KAFKA_PASSWORD": "", **os.environ})
     return Arena(world=replace(world, job=job), broker=broker, job_path=folder / "job.yaml")
+
+
+def slow(*values: object) -> Any:
+    """A case that runs with the other fault tests alone."""
+    return pytest.param(*values, marks=pytest.mark.faults)
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:

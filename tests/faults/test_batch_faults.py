@@ -14,7 +14,7 @@ from spark_scoring.run import batch, faults
 from spark_scoring.run.runs import Span
 from spark_scoring.watch import verify
 from tests.faults import oracle
-from tests.faults.arena import Arena, now
+from tests.faults.arena import Arena, now, slow
 from tests.world import DAY, World, make_world
 
 DAYS = [Span(start=DAY + timedelta(days=d), end=DAY + timedelta(days=d + 1), cut=timedelta(days=1)) for d in (0, 1)]
@@ -38,6 +38,7 @@ def ids(world: World) -> list[str]:
 WHOLE = [f"f{i:03d}" for i in range(60)]
 
 
+@pytest.mark.faults
 def test_any_order_and_any_number_of_times(world: World) -> None:
     score(world)
     expected = world.output("batch")
@@ -48,7 +49,7 @@ def test_any_order_and_any_number_of_times(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
-@pytest.mark.parametrize("instant", ["batch_planned", "interval_committed"])
+@pytest.mark.parametrize("instant", [slow("batch_planned"), "interval_committed"])
 def test_ended_at_an_instant_it_is_run_again_or_resumed(
     world: World, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_restore_followed_by_a_run_is_repaired(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
+@pytest.mark.faults
 def test_without_the_protection_a_second_run_doubles(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     score(world)
     monkeypatch.setenv(faults.WITHOUT, "replace_where")

@@ -8,7 +8,7 @@ import pytest
 
 from spark_scoring.run import faults
 from tests.faults import oracle
-from tests.faults.arena import BROKEN, Arena, kill_group
+from tests.faults.arena import BROKEN, Arena, kill_group, slow
 
 INSTANTS = ("after_feeds", "before_commit", "after_commit")
 
@@ -29,6 +29,7 @@ def test_kill_9_of_the_driver_at_each_instant(filled: Arena) -> None:
     assert filled.holds()
 
 
+@pytest.mark.faults
 def test_kill_9_between_the_file_of_a_commit_and_its_answer(filled: Arena) -> None:
     process = filled.start("stream", "--once")
     first = Path(filled.output, "_delta_log", f"{0:020d}.json")
@@ -52,7 +53,7 @@ def test_kill_9_of_all_processes(filled: Arena, instant: str, which: int) -> Non
     assert filled.holds()
 
 
-@pytest.mark.parametrize(("without", "times"), [("feed_txn", 1), ("feed_ends", 1), ("feed_txn,feed_ends", 2)])
+@pytest.mark.parametrize(("without", "times"), [slow("feed_txn", 1), slow("feed_ends", 1), ("feed_txn,feed_ends", 2)])
 def test_two_guards_keep_a_feed_from_being_appended_twice(
     filled: Arena, monkeypatch: pytest.MonkeyPatch, without: str, times: int
 ) -> None:
@@ -64,7 +65,9 @@ def test_two_guards_keep_a_feed_from_being_appended_twice(
     assert filled.holds() is (times == 1)
 
 
-@pytest.mark.parametrize(("without", "doubled"), [("", False), ("ledger", False), ("txn", False), ("ledger,txn", True)])
+@pytest.mark.parametrize(
+    ("without", "doubled"), [slow("", False), slow("ledger", False), slow("txn", False), ("ledger,txn", True)]
+)
 def test_two_guards_keep_a_commit_from_being_made_twice(
     filled: Arena, monkeypatch: pytest.MonkeyPatch, without: str, doubled: bool
 ) -> None:

@@ -1,6 +1,7 @@
 """Outages heal by themselves: a broker that is paused, a worker that is killed, a registry that is away."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -40,6 +41,7 @@ def streaming(arena: Arena) -> Iterator[threading.Semaphore]:
         thread.join(120)
 
 
+@pytest.mark.faults
 def test_a_broker_that_is_paused_and_killed(spark: SparkSession, tmp_path: Path) -> None:
     with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as broker:
         arena = make_arena(spark, tmp_path, broker, kafka={"options": IMPATIENT})
@@ -81,6 +83,7 @@ def workers() -> list[int]:
     return [int(pid) for pid, _, args in rows if pid in ours and "pyspark" in args and "java" not in args.split()[0]]
 
 
+@pytest.mark.faults
 def test_a_registry_that_goes_away_under_a_running_stream(arenas: Callable[..., Arena], tmp_path: Path) -> None:
     arena = arenas(own_registry=True)
     arena.send(0, 10)
@@ -102,6 +105,7 @@ def test_a_candidate_that_is_not_fit_never_serves(arenas: Callable[..., Arena], 
         package_model(arena.world.spark, arena.world.folder, strength=0.01)
         newest = max((tmp_path / "mlflow-artifacts").rglob("*.skops"), key=lambda path: path.stat().st_mtime)
         newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+        shutil.rmtree(tmp_path / "spark-scoring-packages")  # the verified copies of both
         arena.send(10, 20)
         assert made.acquire(timeout=120)
     plan = oracle.metadata_of(arena.output)[-1]

@@ -136,6 +136,7 @@ def test_a_holder_elsewhere_is_gone_after_silence_alone(arena: Arena, monkeypatc
         assert not own.lost.is_set()
 
 
+@pytest.mark.faults
 def test_a_stream_whose_lease_was_taken_ends(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "BEAT_S", 0.2)
     arena.send(0, 5)
@@ -179,7 +180,9 @@ def micro_batch_of_another(arena: Arena, other: Job, monkeypatch: pytest.MonkeyP
         if name == "before_commit" and not began:
             began.append(1)
             options = {"once": True, "now": now, "stop": threading.Event()}
-            thread = threading.Thread(target=stream.stream, args=(arena.world.spark, other), kwargs=options)
+            thread = threading.Thread(
+                target=stream.stream, args=(arena.world.spark.newSession(), other), kwargs=options
+            )
             thread.start()
             thread.join(180)
 
