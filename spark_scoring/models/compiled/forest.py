@@ -130,9 +130,13 @@ def _singles_below(limits: Numbers) -> Numbers:
 
 def _values(forest: Forest, flat: _Flat, inner: npt.NDArray[np.bool_]) -> tuple[Numbers, Ints]:
     leaves = np.flatnonzero(~inner)
+    values = forest.value[flat.nodes[leaves]]
+    # a forest's leaves share few values: the table of them then stays near the processor
+    kinds, kind = np.unique(np.ascontiguousarray(values).view(f"V{values.shape[1] * 8}"), return_inverse=True)
+    few = 2 * len(kinds) < len(leaves)
     worth = np.zeros(len(flat.nodes), dtype=np.int64)
-    worth[leaves] = np.arange(len(leaves))
-    return forest.value[flat.nodes[leaves]], worth
+    worth[leaves] = kind.ravel() if few else np.arange(len(leaves))
+    return kinds.view(np.float64).reshape(-1, values.shape[1]) if few else values, worth
 
 
 def _flatten(forest: Forest) -> _Flat:

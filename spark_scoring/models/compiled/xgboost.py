@@ -79,10 +79,10 @@ def _start(learner: Mapping[str, Any], objective: str) -> Numbers:
     count = max(int(learner["learner_model_param"]["num_class"]), 1)
     base = np.broadcast_to(base, count) if len(base) == 1 else base
     if objective in SIGMOID:
-        # as the library computes it
-        base = -np.log(np.float32(1.0) / base - np.float32(1.0))
+        # float32 but for the logarithm, as the C library rounds it
+        base = -np.log((np.float32(1.0) / base - np.float32(1.0)).astype(np.float64))
     elif objective in EXP:
-        base = np.log(base)
+        base = np.log(base.astype(np.float64))
     return base.astype(np.float32).astype(np.float64)
 
 

@@ -21,7 +21,11 @@ final class LinearHead extends ModelHead {
     return 0;
   }
 
-  void margins(double[] row, int[] found, int[] scratch, double[] margins) {
+  int keys() {
+    return 0;
+  }
+
+  void margins(double[] row, int[] found, int[] scratch, long[] keys, double[] margins) {
     for (int k = 0; k < start.length; k++) {
       double sum = start[k];
       int at = k * places.length;

@@ -12,12 +12,14 @@ final class Model {
   static final class Row {
     final double[] places, margins;
     final int[] codes, scratch, label = new int[1];
+    final long[] keys;
 
     Row(Model model) {
       places = new double[model.places];
       codes = new int[model.codes];
       margins = new double[model.link.outputs()];
       scratch = new int[model.head.scratch()];
+      keys = new long[model.head.keys()];
     }
   }
 
@@ -35,7 +37,7 @@ final class Model {
   /** Whether the row, whose numbers stand in its first places, could be scored; then its margins stand in it. */
   boolean run(Row row, Texts texts) {
     for (int i = 0; i < steps.length; i++) if (!steps[i].run(row.places, row.codes, texts)) return false;
-    head.margins(row.places, row.codes, row.scratch, row.margins);
+    head.margins(row.places, row.codes, row.scratch, row.keys, row.margins);
     return true;
   }
 }

@@ -9,5 +9,8 @@ abstract class ModelHead {
   /** How many integers of scratch space a row needs. */
   abstract int scratch();
 
-  abstract void margins(double[] row, int[] codes, int[] scratch, double[] margins);
+  /** How many numbers it compares. */
+  abstract int keys();
+
+  abstract void margins(double[] row, int[] codes, int[] scratch, long[] keys, double[] margins);
 }

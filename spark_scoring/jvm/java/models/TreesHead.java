@@ -1,10 +1,12 @@
 package spark_scoring.jvm;
 
+import java.util.Arrays;
+
 /**
  * Trees as one flat array, eight walked at a time: a walk waits for memory at every node, eight wait together.
  *
- * A node is two words, its limit, and where it leads with the place that it compares. It leads to `next` if
- * row[place] <= limit, else to the node behind that. A leaf compares the place that is always 0 with the number of its
+ * Numbers are compared as whole numbers of the same order, the keys. A node is two words, its limit, and where it leads
+ * with the key that it compares. It leads to `next` if key <= limit, else to the node behind that. A leaf compares the place that is always 0 with the number of its
  * value, and so leads to itself. Missing values are infinities by then (see `forest.py`): nothing but this one
  * comparison is left. Nodes that ask for a set of categories compare a place of their own, 0 for one that goes left and
  * 1 for another, filled before the walk. Trees stand in order of depth and are summed in their own. Where limits are
@@ -16,7 +18,7 @@ final class TreesHead extends ModelHead {
   private final int width, shift, setsAt;
   private final double[] start, values;
   private final long[] nodes;
-  private final int[] roots, depths, order, outputs;
+  private final int[] used, roots, depths, order, outputs;
   private final int[] setFrom, setStart, setSize, setFlags;
   private final long[] bits;
 
@@ -39,21 +41,25 @@ final class TreesHead extends ModelHead {
     setSize = in.ints();
     setFlags = in.ints();
     bits = in.longs();
-    shift = 32 - Integer.numberOfLeadingZeros(greatest(place));
+    used = used(place);
+    for (int i = 0; i < place.length; i++) place[i] = Arrays.binarySearch(used, place[i]);
+    shift = 32 - Integer.numberOfLeadingZeros(used.length);
     narrow = singles && place.length < 1 << 31 - shift;
     nodes = narrow ? narrow(place, limit, next, shift) : wide(place, limit, next);
   }
 
-  private static int greatest(int[] values) {
-    int found = 1;
-    for (int i = 0; i < values.length; i++) found = Math.max(found, values[i]);
-    return found;
+  private static int[] used(int[] places) {
+    int[] sorted = (int[]) places.clone();
+    Arrays.sort(sorted);
+    int n = 0;
+    for (int i = 0; i < sorted.length; i++) if (n == 0 || sorted[n - 1] != sorted[i]) sorted[n++] = sorted[i];
+    return Arrays.copyOf(sorted, n);
   }
 
   private static long[] wide(int[] place, double[] limit, int[] next) {
     long[] nodes = new long[2 * place.length];
     for (int i = 0; i < place.length; i++) {
-      nodes[2 * i] = Double.doubleToRawLongBits(limit[i]);
+      nodes[2 * i] = next[i] == i ? (long) limit[i] : ordered(limit[i]);
       nodes[2 * i + 1] = (long) (2 * next[i]) << 32 | place[i];
     }
     return nodes;
@@ -62,26 +68,45 @@ final class TreesHead extends ModelHead {
   private static long[] narrow(int[] place, double[] limit, int[] next, int shift) {
     long[] nodes = new long[place.length];
     for (int i = 0; i < nodes.length; i++) {
-      // the bits of any whole number are those of a float that is not negative
-      int bits = next[i] == i ? (int) limit[i] : Float.floatToRawIntBits((float) limit[i]);
-      nodes[i] = (long) bits << 32 | next[i] << shift | place[i];
+      int word = next[i] == i ? (int) limit[i] : ordered((float) limit[i]);
+      nodes[i] = (long) word << 32 | next[i] << shift | place[i];
     }
     return nodes;
   }
 
+  /** Whole numbers in the order of doubles; 0 for both zeros. */
+  private static long ordered(double x) {
+    long bits = Double.doubleToRawLongBits(x + 0.0);
+    return bits ^ bits >> 63 & Long.MAX_VALUE;
+  }
+
+  private static int ordered(float x) {
+    int bits = Float.floatToRawIntBits(x + 0.0f);
+    return bits ^ bits >> 31 & Integer.MAX_VALUE;
+  }
+
   /** The value of a leaf. */
   private int worth(int leaf) {
-    return narrow ? (int) (nodes[leaf] >>> 32) : (int) Double.longBitsToDouble(nodes[leaf]);
+    return narrow ? (int) (nodes[leaf] >>> 32) : (int) nodes[leaf];
   }
 
   int scratch() {
     return roots.length;
   }
 
-  void margins(double[] row, int[] codes, int[] leaves, double[] margins) {
+  int keys() {
+    return used.length;
+  }
+
+  void margins(double[] row, int[] codes, int[] leaves, long[] keys, double[] margins) {
     for (int set = 0; set < setFrom.length; set++) row[setsAt + set] = isIn(set, row[setFrom[set]]) ? 0 : 1;
-    if (narrow) walkNarrow(row, leaves, nodes, shift, (1 << shift) - 1);
-    else walk(row, leaves, nodes);
+    if (narrow) {
+      for (int i = 0; i < used.length; i++) keys[i] = ordered((float) row[used[i]]);
+      walkNarrow(keys, leaves, nodes, shift, (1 << shift) - 1);
+    } else {
+      for (int i = 0; i < used.length; i++) keys[i] = ordered(row[used[i]]);
+      walk(keys, leaves, nodes);
+    }
     if (floats) addFloats(leaves, margins);
     else add(leaves, margins);
   }
@@ -103,6 +128,12 @@ final class TreesHead extends ModelHead {
   }
 
   private void addFloats(int[] leaves, double[] margins) {
+    if (start.length == 1) {
+      float sum = (float) start[0];
+      for (int t = 0; t < leaves.length; t++) sum += (float) values[worth(leaves[t])];
+      margins[0] = sum;
+      return;
+    }
     System.arraycopy(start, 0, margins, 0, start.length);
     for (int t = 0; t < leaves.length; t++) {
       int k = outputs[t];
@@ -110,7 +141,7 @@ final class TreesHead extends ModelHead {
     }
   }
 
-  private void walk(double[] row, int[] leaves, long[] nodes) {
+  private void walk(long[] keys, int[] leaves, long[] nodes) {
     int g = 0;
     long w;
     for (; g + WAYS <= roots.length; g += WAYS) {
@@ -118,21 +149,21 @@ final class TreesHead extends ModelHead {
       int e = 2 * roots[g + 4], f = 2 * roots[g + 5], h = 2 * roots[g + 6], i = 2 * roots[g + 7];
       for (int left = depths[g + WAYS - 1]; left > 0; left--) {
         w = nodes[a + 1];
-        a = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[a]) ? 0 : 2);
+        a = (int) (w >>> 32) + (nodes[a] < keys[(int) w] ? 2 : 0);
         w = nodes[b + 1];
-        b = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[b]) ? 0 : 2);
+        b = (int) (w >>> 32) + (nodes[b] < keys[(int) w] ? 2 : 0);
         w = nodes[c + 1];
-        c = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[c]) ? 0 : 2);
+        c = (int) (w >>> 32) + (nodes[c] < keys[(int) w] ? 2 : 0);
         w = nodes[d + 1];
-        d = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[d]) ? 0 : 2);
+        d = (int) (w >>> 32) + (nodes[d] < keys[(int) w] ? 2 : 0);
         w = nodes[e + 1];
-        e = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[e]) ? 0 : 2);
+        e = (int) (w >>> 32) + (nodes[e] < keys[(int) w] ? 2 : 0);
         w = nodes[f + 1];
-        f = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[f]) ? 0 : 2);
+        f = (int) (w >>> 32) + (nodes[f] < keys[(int) w] ? 2 : 0);
         w = nodes[h + 1];
-        h = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[h]) ? 0 : 2);
+        h = (int) (w >>> 32) + (nodes[h] < keys[(int) w] ? 2 : 0);
         w = nodes[i + 1];
-        i = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[i]) ? 0 : 2);
+        i = (int) (w >>> 32) + (nodes[i] < keys[(int) w] ? 2 : 0);
         if ((left & 3) == 0 && isLeaf(a) && isLeaf(b) && isLeaf(c) && isLeaf(d) && isLeaf(e) && isLeaf(f) && isLeaf(h)
             && isLeaf(i)) break;
       }
@@ -149,13 +180,13 @@ final class TreesHead extends ModelHead {
       int a = 2 * roots[g];
       while (!isLeaf(a)) {
         w = nodes[a + 1];
-        a = (int) (w >>> 32) + (row[(int) w] <= Double.longBitsToDouble(nodes[a]) ? 0 : 2);
+        a = (int) (w >>> 32) + (nodes[a] < keys[(int) w] ? 2 : 0);
       }
       leaves[order[g]] = a;
     }
   }
 
-  private void walkNarrow(double[] row, int[] leaves, long[] nodes, int shift, int mask) {
+  private void walkNarrow(long[] keys, int[] leaves, long[] nodes, int shift, int mask) {
     int g = 0;
     long w;
     for (; g + WAYS <= roots.length; g += WAYS) {
@@ -163,21 +194,21 @@ final class TreesHead extends ModelHead {
       int e = roots[g + 4], f = roots[g + 5], h = roots[g + 6], i = roots[g + 7];
       for (int left = depths[g + WAYS - 1]; left > 0; left--) {
         w = nodes[a];
-        a = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        a = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[b];
-        b = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        b = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[c];
-        c = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        c = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[d];
-        d = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        d = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[e];
-        e = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        e = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[f];
-        f = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        f = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[h];
-        h = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        h = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         w = nodes[i];
-        i = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        i = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
         if ((left & 3) == 0 && stays(a) && stays(b) && stays(c) && stays(d) && stays(e) && stays(f) && stays(h)
             && stays(i)) break;
       }
@@ -194,7 +225,7 @@ final class TreesHead extends ModelHead {
       int a = roots[g];
       while (!stays(a)) {
         w = nodes[a];
-        a = ((int) w >>> shift) + (row[(int) w & mask] <= (double) Float.intBitsToFloat((int) (w >>> 32)) ? 0 : 1);
+        a = ((int) w >>> shift) + (int) ((w >> 32) - keys[(int) w & mask] >>> 63);
       }
       leaves[order[g]] = a;
     }
