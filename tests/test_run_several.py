@@ -10,13 +10,14 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from spark_scoring import WideTable
+from spark_scoring import Job, WideTable
 from spark_scoring.errors import RunError
 from spark_scoring.run import batch, check
 from spark_scoring.run.runs import Span
+from spark_scoring.run.serving import check_feeds
 from spark_scoring.spec.union import union_of
 from spark_scoring.wide.several import shared_steps
-from tests.world import DAY, WIDE, World, make_world, package_model
+from tests.world import DAY, WIDE, World, job_mapping, make_world, package_model
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=2))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,6 +114,20 @@ def test_a_lookup_after_one_that_is_not_shared_is_not_shared() -> None:
     other = WideTable.unpack(mapping)
 
     assert LATE.steps[0] not in shared_steps([(LATE, LATE.steps), (other, other.steps)])
+
+
+def test_a_candidate_that_needs_more_of_a_feed_than_the_stream_reads_is_refused(tmp_path: Path) -> None:
+    job = Job.unpack(job_mapping(tmp_path, name="j", servers="127.0.0.1:1"), {}, source="job.yaml")
+    mapping: dict[str, Any] = copy.deepcopy(WIDE)
+    mapping["tables"]["arrivals"]["columns"]["gate"] = "string"
+    more, without = WideTable.unpack(mapping), {**copy.deepcopy(WIDE), "steps": WIDE["steps"][:2]}
+    del without["tables"]["arrivals"]
+
+    check_feeds(job, LATE, LATER)
+    with pytest.raises(RunError, match="reads gate of table arrivals"):
+        check_feeds(job, LATE, more)
+    with pytest.raises(RunError, match="reads origin, landed, delay of table arrivals"):
+        check_feeds(job, WideTable.unpack(without), LATE)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     try:
         candidate = inputs.load_model(spark, job, replace(job.models[place], uri=uri))
         models = (*serving.models[:place], candidate, *serving.models[place + 1 :])
-        _check_feeds(job, inputs.one_wide(serving.models), inputs.one_wide(models))
+        check_feeds(job, inputs.one_wide(serving.models), inputs.one_wide(models))
         check.analyse(spark, job, models, target=str(job.output.stream))
     except SparkScoringError as error:
         log.warning("%s is refused, %s stays: %s", uri, serving.uris[place], error)
@@ -65,7 +65,7 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     return replace(serving, models=models, uris=uris)
 
 
-def _check_feeds(job: Job, before: WideTable, after: WideTable) -> None:
+def check_feeds(job: Job, before: WideTable, after: WideTable) -> None:
     """A stream reads the feeds that it began with, each with the columns that it began with."""
     for name in (table.name for table in job.tables if table.feed):
         fed, read = ([t for t in wide.tables if t.name.lower() == name.lower()] for wide in (before, after))
