@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 import pytest
-from conftest import HOME, SETTINGS
 
 import spark_scoring
 from spark_scoring import Job, WideTable
@@ -20,6 +19,7 @@ from spark_scoring.cli import cli
 from spark_scoring.run import session
 from spark_scoring.spec.job import check_job_against_wide
 from spark_scoring.spec.read import parse_yaml
+from tests.conftest import HOME, SETTINGS
 
 DOCUMENTS = [HOME / "README.md", HOME / "CHANGELOG.md", *sorted((HOME / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
