@@ -20,7 +20,7 @@ from spark_scoring.testing import KafkaBroker
 from spark_scoring.testing.broker import free_port
 from tests.world import FEATURES, HOLES, WIDE, World, flights, job_mapping, make_world, record, send
 
-COMMANDS = ("check", "widen", "package", "export", "score", "stream", "parity", "verify", "status", "recover")
+COMMANDS = ("check", "widen", "package", "export", "score", "stream", "parity", "verify", "status", "recover", "replay")
 DAYS = ("--from", "2013-09-01", "--to", "2013-09-03")
 DROP = object()
 

@@ -68,7 +68,7 @@ def test_spark_sql_and_hive_functions(package: Package, exported: Exported, tmp_
     )
     home = Path(pyspark.__file__).parent
     words = [
-        home / "bin" / "spark-sql", "--master", "local[1]", "--jars", exported.jar,
+        str(home / "bin" / "spark-sql"), "--master", "local[1]", "--jars", str(exported.jar),
         "--conf", "spark.sql.catalog.trips=spark_scoring.exported.SparkFunctions", "--conf", "spark.ui.enabled=false",
         "--conf", "spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:derby:memory:m;create=true", "-e", query,
     ]  # fmt: skip

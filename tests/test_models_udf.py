@@ -28,6 +28,7 @@ import spark_scoring
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import flavor
 from spark_scoring.models.cache import ModelCache
+from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.contract import Tolerance
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import check_golden, within
@@ -280,7 +281,10 @@ def test_models_in_one_line(spark: SparkSession, packages: dict[str, Package], t
     given = {"path": package.path, "package": package, "uri": "models:/line@champion"}[way]
     rows = spark.createDataFrame(SAMPLE)
     scored = spark_scoring.score_rows(rows, [given, packages["logistic"]], registry=registry)
-    expected = [ScoredModel(role="champion", package=package), ScoredModel(role="shadow", package=packages["logistic"])]
+    expected = [
+        admitted(spark, package, role="champion"),
+        admitted(spark, packages["logistic"], role="shadow"),
+    ]
     named = [["champion", "shadow"]] * len(SAMPLE)
     assert [[entry["role"] for entry in found] for found in entries(scored).values()] == named
     score = {key: [entry["score"] for entry in found] for key, found in entries(scored).items()}
@@ -292,7 +296,7 @@ def test_models_in_one_line(spark: SparkSession, packages: dict[str, Package], t
 def test_a_streaming_frame_is_scored_too(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
     rows = spark.createDataFrame(SAMPLE)
     rows.write.parquet(str(tmp_path / "in"))
-    model = [ScoredModel(role="champion", package=packages["logistic"])]
+    model = [admitted(spark, packages["logistic"], role="champion")]
     stream = spark_scoring.score_rows(
         spark.readStream.schema(rows.schema).parquet(str(tmp_path / "in")), [packages["logistic"]]
     )

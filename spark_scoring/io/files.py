@@ -1,9 +1,13 @@
 """Small text files wherever Spark can write: local disk, HDFS, an object store."""
 
+import time
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
+
+MOST_READS = 10
+_BETWEEN = ("ChecksumException", "FileNotFoundException")
 
 
 def read_text(spark: SparkSession, path: str) -> str | None:
@@ -16,6 +20,21 @@ def read_text(spark: SparkSession, path: str) -> str | None:
         return bytes(spark._jvm.org.apache.commons.io.IOUtils.toByteArray(stream)).decode("utf-8")  # type: ignore[union-attr]
     finally:
         stream.close()
+
+
+def read_settled(spark: SparkSession, path: str) -> str | None:
+    """The text of a file that another process may be replacing at this moment; `None` where there is no such file.
+
+    On a local disk a file and its checksum are two files, and a reader may find the new one with the old other.
+    """
+    for _ in range(MOST_READS - 1):
+        try:
+            return read_text(spark, path)
+        except Py4JJavaError as error:
+            if error.java_exception.getClass().getSimpleName() not in _BETWEEN:
+                raise
+            time.sleep(0.02)
+    return read_text(spark, path)
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:

@@ -55,19 +55,18 @@ class Lease:
     holder: Holder
     lost: threading.Event = field(default_factory=threading.Event)
     taken_by: str = ""
-    _done: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
     _beats: int = 0
 
     def beat(self) -> None:
         """Renew it every few seconds until it is given back or lost. To be run on a thread of its own."""
-        while not self._done.wait(BEAT_S):
+        while not self.done.wait(BEAT_S):
             try:
                 self._renew()
             except Exception as error:  # noqa: BLE001 - a store that fails for a while takes no lease away
                 log.warning("the lease was not renewed: %s", type(error).__name__)
 
     def give_back(self) -> None:
-        self._done.set()
         there = _read(self.spark, self.path)
         if there is not None and there[0] == self.holder:
             files.remove(self.spark, self.path)
@@ -77,7 +76,7 @@ class Lease:
         if there is not None and there[0] != self.holder:
             self.taken_by = there[0].named
             self.lost.set()
-            self._done.set()
+            self.done.set()
             return
         self._beats += 1
         files.write_text(self.spark, self.path, _text(self.holder, self._beats))
@@ -97,8 +96,10 @@ def held(spark: SparkSession, job: Job, *, wait: Callable[[float], object] = tim
     try:
         yield lease
     finally:
+        # no beat may be under way, or it would write the file anew
+        lease.done.set()
+        beating.join()
         lease.give_back()
-        beating.join(BEAT_S)
 
 
 def _take(spark: SparkSession, job: Job, path: str, own: Holder, *, wait: Callable[[float], object]) -> None:
@@ -166,7 +167,7 @@ def _text(holder: Holder, beats: int) -> str:
 
 
 def _read(spark: SparkSession, path: str) -> tuple[Holder, int] | None:
-    text = files.read_text(spark, path)
+    text = files.read_settled(spark, path)
     try:
         plain = json.loads(text or "")
         beats = plain.pop("beats")

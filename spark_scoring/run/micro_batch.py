@@ -174,7 +174,7 @@ def _commit_once(frame: DataFrame, plan: Plan, *, context: Context, known: Stand
     txn = Transaction(app_id=app, version=batch_id) if protected("txn") else None
     target = str(context.job.output.stream)
     # of two first streams of a job the one that creates the table is the one
-    create = not known.there and not delta.is_table(context.spark, target)
+    create = not known.there
     try:
         written = delta.append_once(
             frame, target, txn=txn, metadata=plan.dump(), partition_by=output.PARTITIONS, create=create

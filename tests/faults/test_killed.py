@@ -53,16 +53,19 @@ def test_kill_9_of_all_processes(filled: Arena, instant: str, which: int) -> Non
     assert filled.holds()
 
 
-@pytest.mark.parametrize(("without", "times"), [slow("feed_txn", 1), slow("feed_ends", 1), ("feed_txn,feed_ends", 2)])
+@pytest.mark.parametrize(
+    ("without", "doubled"), [slow("feed_txn", False), slow("feed_ends", False), ("feed_txn,feed_ends", True)]
+)
 def test_two_guards_keep_a_feed_from_being_appended_twice(
-    filled: Arena, monkeypatch: pytest.MonkeyPatch, without: str, times: int
+    filled: Arena, monkeypatch: pytest.MonkeyPatch, without: str, doubled: bool
 ) -> None:
     filled.struck(monkeypatch, "after_feeds")
     monkeypatch.setenv(faults.WITHOUT, without)
     filled.run()
 
-    assert filled.fed_rows() == times * filled.fed
-    assert filled.holds() is (times == 1)
+    # the first micro-batch holds some of the feed's records
+    assert (filled.fed_rows() > filled.fed) == doubled
+    assert filled.holds() is not doubled
 
 
 @pytest.mark.parametrize(
