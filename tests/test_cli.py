@@ -288,7 +288,8 @@ def test_a_job_from_end_to_end(world: World, broker: KafkaBroker, call: Caller, 
     assert status["stream"]["reasons"] == [["RULE:known_origin", 4]] and status["stream"]["rows_per_s"] > 0
     assert call.json("verify", file)["stream"]["holds"]
     assert call.json("parity", file)["exact"]["different"] == 0
-    assert call.json("recover", file)["offsets"][f"{world.job.name}_flights"]
+    taken = call.json("recover", file)
+    assert sum(taken["offsets"][f"{world.job.name}_flights"].values()) == 60, taken
     for command in (("check",), ("status",), ("verify",), ("parity", "--last", "1")):
         said = call(command[0], file, *command[1:])
         assert said.code == 0 and said.out.strip() and max(len(line) for line in said.out.splitlines()) <= 120

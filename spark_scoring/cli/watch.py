@@ -97,7 +97,7 @@ def recover(job: str, accept_new_topic: bool, accept_loss: bool, reason: str | N
     by, at = f"{getpass.getuser()}@{socket.gethostname()}", now().isoformat(timespec="seconds")
     consent = generation.Consent(by=by, at=at, new_topic=accept_new_topic, loss=accept_loss, reason=reason)
     found = generation.recover(spark_for(spec), spec, consent=consent)
-    show.result(found, as_json=as_json, title="the next 'stream' begins here")
+    show.result(found.pack(), as_json=as_json, title="the next 'stream' begins here")
 
 
 @click.command()

@@ -46,10 +46,10 @@ class Takeover:
     accepted: tuple[Accepted, ...] = ()
     reason: str | None = None
 
-    def dump(self) -> str:
-        """One line of JSON."""
+    def pack(self) -> dict[str, Any]:
+        """What the log says of it."""
         offsets = {topic: {str(p): end for p, end in sorted(spans.items())} for topic, spans in self.ends.items()}
-        plain = {
+        return {
             "job": self.job,
             "generation": self.generation,
             "offsets": offsets,
@@ -59,7 +59,10 @@ class Takeover:
             "accepted": [one.pack() for one in self.accepted],
             "reason": self.reason,
         }
-        return json.dumps({"format": FORMAT, "takeover": plain}, sort_keys=True)
+
+    def dump(self) -> str:
+        """One line of JSON."""
+        return json.dumps({"format": FORMAT, "takeover": self.pack()}, sort_keys=True)
 
     @classmethod
     def parse(cls, text: str | None) -> "Takeover | None":
