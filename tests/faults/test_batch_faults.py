@@ -49,6 +49,7 @@ def test_any_order_and_any_number_of_times(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("instant", [slow("batch_planned"), "interval_committed"])
 def test_ended_at_an_instant_it_is_run_again_or_resumed(
     world: World, monkeypatch: pytest.MonkeyPatch, instant: str
@@ -83,6 +84,7 @@ def test_two_at_once_make_one_copy(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
+@pytest.mark.faults
 def test_a_restore_followed_by_a_run_is_repaired(world: World) -> None:
     score(world, DAYS[0])
     score(world, DAYS[1])

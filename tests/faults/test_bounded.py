@@ -14,6 +14,7 @@ from tests.faults.arena import BROKEN, Arena
 EVERY = 4
 
 
+@pytest.mark.faults
 def test_a_backlog_is_read_in_parts(arenas: Callable[..., Arena]) -> None:
     arena = arenas(rows_a_batch=7)
     arena.feed(5)
@@ -25,6 +26,7 @@ def test_a_backlog_is_read_in_parts(arenas: Callable[..., Arena]) -> None:
     assert not arena.damage()
 
 
+@pytest.mark.faults
 def test_the_output_stays_few_files(arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "EVERY", EVERY)
     arena = arenas(rows_a_batch=5)

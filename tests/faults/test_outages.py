@@ -96,6 +96,7 @@ def test_a_registry_that_goes_away_under_a_running_stream(arenas: Callable[..., 
     assert {row["model_version"] for row in oracle.rows_of(arena.output)} == {"1", None}
 
 
+@pytest.mark.faults
 def test_a_candidate_that_is_not_fit_never_serves(arenas: Callable[..., Arena], tmp_path: Path) -> None:
     """Its files are not the ones that were registered."""
     arena = arenas(own_registry=True)

@@ -46,6 +46,7 @@ def begun(arena: Arena) -> Arena:
     return arena
 
 
+@pytest.mark.faults
 def test_retention_that_removed_unread_records(begun: Arena) -> None:
     gone = unread(begun, removed=3)
     assert [part.removed for part in verify.verify_stream(begun.world.spark, begun.job).partitions] == [3, 0]
@@ -138,6 +139,7 @@ def test_records_of_aborted_transactions_are_no_loss_and_no_rows(begun: Arena) -
     assert begun.holds()
 
 
+@pytest.mark.faults
 def test_an_event_of_another_age_and_a_key_seen_twice_are_counted(begun: Arena) -> None:
     far = {**flights(1)[0], "id": "far", "at": datetime.fromisoformat("2999-01-01T00:00:00+00:00")}
     send(begun.broker, begun.rows_topic, [record(far), record(flights(1)[0])])

@@ -64,7 +64,7 @@ def half(arena: Arena) -> Arena:
     return arena
 
 
-@pytest.mark.parametrize("harm", [slow(lost), restored, slow(edited), slow(foreign), damaged])
+@pytest.mark.parametrize("harm", [slow(lost), restored, slow(edited), slow(foreign), slow(damaged)])
 def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm) -> None:
     before = oracle.rows_of(half.output)
     harm(Path(half.job.state, "checkpoint"))
@@ -79,6 +79,7 @@ def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm
     assert half.holds()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("harm", "without", "doubled"),
     [slow(lost, "checkpoint", False), slow(restored, "ledger", False), (restored, "ledger,txn", True)],
@@ -94,6 +95,7 @@ def test_without_all_protections_there_is_damage(
     assert bool(half.damage().doubled) == doubled
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("without", ["", slow("feed_ends")])
 def test_what_a_feed_has_read_already_is_not_read_again_after_recover(
     arena: Arena, monkeypatch: pytest.MonkeyPatch, without: str
@@ -113,6 +115,7 @@ def test_what_a_feed_has_read_already_is_not_read_again_after_recover(
     assert (arena.fed_rows() == arena.fed, arena.holds()) == (not without, not without)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "instant", [slow("recover_begun"), "recover_fenced", slow("recover_feeds_fenced"), slow("recover_moved")]
 )
@@ -142,6 +145,7 @@ def test_recover_twice_and_of_a_whole_stream_changes_nothing(half: Arena) -> Non
     assert not half.damage() and half.holds()
 
 
+@pytest.mark.faults
 def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena) -> None:
     expire(half)
     with pytest.raises(StateError, match="log no longer says"):

@@ -120,6 +120,7 @@ def test_a_holder_that_was_killed_is_gone_at_once(arena: Arena) -> None:
     assert not arena.damage()
 
 
+@pytest.mark.faults
 def test_a_holder_elsewhere_is_gone_after_silence_alone(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "SILENT_S", 1.0)
     elsewhere = replace(lease._own(), machine="another", host="another")
@@ -159,6 +160,7 @@ def test_a_stream_whose_lease_was_taken_ends(arena: Arena, monkeypatch: pytest.M
     assert ["runs already" in text for text in failed] == [True]
 
 
+@pytest.mark.faults
 def test_of_two_first_streams_one_makes_the_table(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both begin before there is a table, each with a state of its own."""
     arena.send(0, 20)
