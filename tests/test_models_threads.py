@@ -68,7 +68,7 @@ def test_a_task_uses_one_thread(spark: SparkSession, tmp_path: Path, name: str) 
     package = read_package(tmp_path / name, uri=name)
     shipped = Shipped(
         role="champion", name=name, version="1", digest=package.digest, spec=package.spec,
-        archive=spark.sparkContext.broadcast(archive_of(package)),
+        archive=spark.sparkContext.broadcast(archive_of(package)), columns=tuple(NAMES),
     )  # fmt: skip
     score = scorer(tuple(NAMES), models=(shipped,), guard=Guard())
 

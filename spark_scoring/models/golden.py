@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql import types as T
 
 from spark_scoring.errors import golden_differs, not_loaded
 from spark_scoring.models.compiled.compile import Compiled
@@ -33,7 +34,11 @@ def check_golden(spark: SparkSession, package: Package, *, compiled: Compiled | 
 
 def scored_in_spark(spark: SparkSession, rows: pa.Table, model: ScoredModel) -> pa.Table:
     """`score`, `label`, `reason` and `detail` of rows of features, in their order."""
-    frame = spark.createDataFrame(rows.append_column(ROW, pa.array(range(len(rows)), pa.int64())))
+    kinds = {feature.name: feature.type for feature in model.package.features} | {ROW: "bigint"}
+    numbered = rows.append_column(ROW, pa.array(range(len(rows)), pa.int64()))
+    # without a schema Spark takes every timestamp for an instant
+    schema = T.StructType([T.StructField(name, T.DataType.fromDDL(kinds[name])) for name in numbered.column_names])
+    frame = spark.createDataFrame(numbered, schema)
     entry = F.col(SCORES)[0]
     parts = [entry[name].alias(name) for name in ("score", "label", "reason", "detail")]
     return score_rows(frame, [model]).select(ROW, *parts).toArrow().sort_by(ROW)
