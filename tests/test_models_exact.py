@@ -60,7 +60,7 @@ SEEN = {
     "name": ["", None, "Ü\u0000", "NaN"],
     "day": ["0001-01-01", None, "9999-12-31", "2024-10-27"],
     "number": ["0.30000000000000004", None, "-0.0", "5e-324"],
-    "short": ["0.1", None, "-0.0", "1.0"],
+    "short": ["0.10000000149011612", None, "-0.0", "1.0"],
 }  # fmt: skip
 
 
@@ -123,7 +123,8 @@ def test_a_model_sees_the_values_that_the_rows_have(spark: SparkSession, tmp_pat
         row["scores"][0]["score"] for row in score_rows(frame, [folder], registry="none", trust=[folder]).collect()
     }
     seen, kinds, zone = pd.read_pickle(log)
-    assert (scored, seen) == ({0.0}, SEEN)
+    assert scored == {0.0}
+    assert {name: (values, SEEN[name]) for name, values in seen.items() if values != SEEN[name]} == {}
     assert zone[0] != "UTC"
     assert kinds == {
         "whole": "Int64", "small": "float64", "money": "object", "at": "datetime64[us, UTC]", "local": "datetime64[us]",
