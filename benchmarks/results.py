@@ -1,11 +1,14 @@
 """The results as Markdown: one section for each benchmark, one block for each cell, replaced in place."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 from cells import Aim, Cell
-from contest import Result
+from contest import Result, hold
 from measure import Spread, ratio, spread
+from runs import Runs
 
 TITLE = "# Results of the benchmarks\n\nWritten by the benchmarks themselves; each replaces its own part.\n"
 
@@ -64,6 +67,17 @@ def _ratio(label: str, *, aim: Aim, result: Result) -> Spread | None:
     if label in result.stopped:
         return ratio([result.stopped[label]] * len(ours), ours, field=aim.field)
     return ratio(result.costs[label], ours, field=aim.field) if label in result.costs else None
+
+
+def report(cells: Iterable[Cell], *, runs: Runs, rounds: int, section: "Section | None") -> None:
+    """Hold the cells one after the other, print each and, with a section, put it there."""
+    for cell in cells:
+        click.echo(f"{cell.name}: {cell.title}")
+        text = block(hold(cell, runs=runs, rounds=rounds, say=click.echo))
+        click.echo(f"\n{text}")
+        # after each cell: what was measured stays when a later one ends the JVM
+        if section:
+            section.put(cell, text=text)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,12 +142,16 @@ class Runs:
     def _in_child(self, engine: Engine, *, work: Work, check: bool) -> Mapping[str, float]:
         paths = {table: str(self.store.path(table)) for table in (work.rows, *work.tables())}
         order = {**vars(engine), "work": work, "paths": paths, "check": check}
+        return self._run(CHILD, order=pickle.dumps(order), environ={"POLARS_MAX_THREADS": str(engine.threads)})
+
+    def _run(self, script: Path, *, order: bytes, environ: Mapping[str, str]) -> Mapping[str, float]:
+        """What a process of its own prints as JSON, given the order. Raises: TooLongError."""
         before_s = cpu_s()
         try:
             done = subprocess.run(
-                [sys.executable, str(CHILD)],
-                input=pickle.dumps(order),
-                env={**os.environ, "POLARS_MAX_THREADS": str(engine.threads)},
+                [sys.executable, str(script)],
+                input=order,
+                env={**os.environ, **environ},
                 capture_output=True,
                 timeout=self.limit_s,
                 check=True,

@@ -10,11 +10,10 @@ HERE = Path(__file__).resolve().parent
 os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent), os.environ.get("PYTHONPATH", "")])
 
 import click  # noqa: E402 - the line above must come first
-from contest import Result, hold  # noqa: E402
 from data import Store  # noqa: E402
 from machine import facts  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
-from results import Section, block  # noqa: E402
+from results import Section, report  # noqa: E402
 from scoring_cells import scoring_cells  # noqa: E402
 from scoring_runs import SCORING_PEERS, ScoringRuns  # noqa: E402
 from scoring_work import Shelf  # noqa: E402
@@ -45,17 +44,8 @@ def main(names: tuple[str, ...], scale: float, rounds: int, limit_s: float, cach
     if saved:
         head = facts(runs.spark, packages=PACKAGES, rounds=rounds)
         section.begin(facts=head.replace("Parquet in", "Delta in (Parquet for the one process)"))
-    for cell in scoring_cells(scale):
-        if not names or cell.name in names:
-            click.echo(f"{cell.name}: {cell.title}")
-            _show(hold(cell, runs=runs, rounds=rounds, say=click.echo), section=section if saved else None)
-
-
-def _show(result: Result, *, section: Section | None) -> None:
-    text = block(result)
-    click.echo(f"\n{text}")
-    if section:
-        section.put(result.cell, text=text)
+    cells = [cell for cell in scoring_cells(scale) if not names or cell.name in names]
+    report(cells, runs=runs, rounds=rounds, section=section if saved else None)
 
 
 def _session() -> SparkSession:

@@ -1,19 +1,15 @@
 """One run of one way to score: its cost or the sums of its scores, stopped at a limit."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from measure import Cost, cpu_s
 from peers.scoring import WAYS, Way
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from runs import Engine, Runs, SparkPeer, TooLongError
+from runs import Engine, Runs, SparkPeer
 from scoring_work import Scoring, Shelf
 
 CHILD = Path(__file__).with_name("scoring_child.py")
@@ -67,17 +63,4 @@ class ScoringRuns(Runs):
             "check": check,
         }
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-        before_s = cpu_s()
-        try:
-            done = subprocess.run(
-                [sys.executable, str(CHILD)],
-                input=json.dumps(order).encode(),
-                env={**os.environ, **threads},
-                capture_output=True,
-                timeout=self.limit_s,
-                check=True,
-            )
-        except subprocess.TimeoutExpired as problem:
-            raise TooLongError(Cost(wall_s=self.limit_s, cpu_s=cpu_s() - before_s)) from problem
-        found: dict[str, float] = json.loads(done.stdout)
-        return found
+        return self._run(CHILD, order=json.dumps(order).encode(), environ=threads)

@@ -4,11 +4,10 @@ import os
 from pathlib import Path
 
 import click
-from contest import Result, hold
 from data import Store
 from machine import facts
 from pyspark.sql import SparkSession
-from results import Section, block
+from results import Section, report
 from runs import Runs
 from wide_cells import wide_cells
 
@@ -33,18 +32,8 @@ def main(names: tuple[str, ...], scale: float, rounds: int, limit_s: float, cach
     saved = scale == 1.0 if save is None else save
     if saved:
         section.begin(facts=facts(runs.spark, packages=PACKAGES, rounds=rounds))
-    for cell in wide_cells(scale):
-        if not names or cell.name in names:
-            click.echo(f"{cell.name}: {cell.title}")
-            _show(hold(cell, runs=runs, rounds=rounds, say=click.echo), section=section if saved else None)
-
-
-def _show(result: Result, *, section: Section | None) -> None:
-    text = block(result)
-    click.echo(f"\n{text}")
-    # after each cell: what was measured stays when a later one ends the JVM
-    if section:
-        section.put(result.cell, text=text)
+    cells = [cell for cell in wide_cells(scale) if not names or cell.name in names]
+    report(cells, runs=runs, rounds=rounds, section=section if saved else None)
 
 
 def _session() -> SparkSession:

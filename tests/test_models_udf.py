@@ -293,6 +293,20 @@ def test_models_in_one_line(spark: SparkSession, packages: dict[str, Package], t
     }
 
 
+def test_a_model_that_was_admitted_is_taken_without_a_job(spark: SparkSession, packages: dict[str, Package]) -> None:
+    rows = spark.createDataFrame(SAMPLE)
+    spark_scoring.score_rows(rows, [packages["line"]])
+    jobs = spark.sparkContext._jsc.sc().statusStore().jobsList  # type: ignore[union-attr]
+    before = jobs(None).size()
+
+    again = spark_scoring.score_rows(rows, [packages["logistic"], packages["line"]], runtime="arrow")
+    between = jobs(None).size()
+    spark_scoring.score_rows(rows, [packages["line"], packages["logistic"]], runtime="arrow")
+
+    assert before < between == jobs(None).size()
+    assert [entry["role"] for entry in next(iter(entries(again).values()))] == ["champion", "shadow"]
+
+
 def test_a_streaming_frame_is_scored_too(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
     rows = spark.createDataFrame(SAMPLE)
     rows.write.parquet(str(tmp_path / "in"))

@@ -21,10 +21,10 @@ def plan_bytes(frame: DataFrame) -> int | None:
     jdf: Any = frame._jdf
     plan = jdf.queryExecution().analyzed()
     leaves = plan.collectLeaves()
-    size = _delta_bytes(frame, leaves.head()) if leaves.size() == 1 else None
-    if size is not None:
+    leaf = leaves.head() if leaves.size() == 1 else None
+    if leaf is not None and (size := _delta_bytes(frame, leaf)) is not None:
         # by their widths, as Spark does it for the columns that are left of a file's
-        return size * int(plan.schema().defaultSize()) // int(leaves.head().schema().defaultSize())
+        return size * int(plan.schema().defaultSize()) // int(leaf.schema().defaultSize())
     size = int(str(plan.stats().sizeInBytes()))
     return None if size >= UNKNOWN_BYTES else size
 
@@ -43,5 +43,6 @@ def _delta_bytes(frame: DataFrame, leaf: Any) -> int | None:
     try:
         lines = log.store().read(file, log.newDeltaHadoopConf())
     except Py4JJavaError:
+        # no checksum was written with this version: then Delta counts
         return None
     return int(json.loads(lines.mkString())["tableSizeBytes"])

@@ -1,12 +1,12 @@
 """Scores for any DataFrame, in one line."""
 
-import os
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
+from weakref import WeakKeyDictionary
 
+from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_scoring.models import udf
@@ -14,10 +14,13 @@ from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.flavor import resolve
 from spark_scoring.models.package import Package
 from spark_scoring.models.registry import quiet
+from spark_scoring.models.store import temporary_cache
 from spark_scoring.models.udf import ScoredModel
 
 Model: TypeAlias = ScoredModel | Package | str | Path
 CHAMPION, SHADOW = "champion", "shadow"
+# by Spark application, of each digest and runtime asked for: its golden sample is scored once
+_ADMITTED: "WeakKeyDictionary[SparkContext, dict[tuple[str, str | None], ScoredModel]]" = WeakKeyDictionary()
 
 
 def score_rows(
@@ -65,11 +68,15 @@ class _Place:
         if isinstance(model, ScoredModel):
             return model
         package = model if isinstance(model, Package) else self._resolved(str(model))
-        return admitted(self.spark, package, role=role, runtime=self.runtime)
+        known = _ADMITTED.setdefault(self.spark.sparkContext, {})
+        key = package.digest, self.runtime
+        if key not in known:
+            known[key] = admitted(self.spark, package, role=role, runtime=self.runtime)
+        return replace(known[key], package=package, role=role)
 
     def _resolved(self, uri: str) -> Package:
-        cache = Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
-        return resolve(uri, registry=self.registry or _current_registry(), cache_dir=cache, trust=self.trust)
+        registry = self.registry or _current_registry()
+        return resolve(uri, registry=registry, cache_dir=temporary_cache(), trust=self.trust)
 
 
 def _current_registry() -> str:

@@ -35,6 +35,9 @@ def kept(uri: str, *, cache_dir: Path, digest: str | None, fetch: Callable[[str,
 def cache_beside(registry: str) -> Path:
     """Where packages are kept if nobody says: beside the database file, else among the temporary files."""
     file = sqlite_file(registry)
-    if file is None:
-        return Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
-    return file.parent / "spark-scoring-packages"
+    return temporary_cache() if file is None else file.parent / "spark-scoring-packages"
+
+
+def temporary_cache() -> Path:
+    """This user's folder for packages among the temporary files."""
+    return Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"

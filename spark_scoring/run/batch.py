@@ -16,10 +16,11 @@ from spark_scoring.io import delta, sources
 from spark_scoring.run import output, runs
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.prepared import Prepared
-from spark_scoring.run.reach import EPOCH, MICROSECOND, Reach
+from spark_scoring.run.reach import Reach
 from spark_scoring.run.runs import Run, Span
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
+from spark_scoring.wide.frames import EPOCH, MICROSECOND
 
 log = logging.getLogger(__name__)
 UNDATED = "event_date is null and event_time is null"

@@ -1,7 +1,6 @@
 """What a job reads, pinned: its rows, its tables and its models, each at one version."""
 
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.flavor import resolve
-from spark_scoring.models.store import cache_beside
+from spark_scoring.models.store import cache_beside, temporary_cache
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
 from spark_scoring.spec.plan import ModelPin
@@ -127,4 +126,4 @@ def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
 def _cache(job: Job) -> Path:
     # not in the job's state, which is not made before a run is known to fit
     beside = cache_beside(job.registry)
-    return beside if os.access(beside.parent, os.W_OK) else Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
+    return beside if os.access(beside.parent, os.W_OK) else temporary_cache()

@@ -47,12 +47,15 @@ def scored(
     within, keys = (reach.times, reach.keys) if reach else (None, None)
     frame, spaces = transform_each(wanted, rows, tables.frames, within=within, keys=keys, keeper=tables)
     placed = [_Placed(model=model, space=spaces[wides.index(model.package.wide)]) for model in models]
+    reading = [replace(one.model, columns=one.space.columns) for one in placed]
     # a model runs on every row that any wide table lets through; what its own rejects is told below
     through = " or ".join(f"{space.rejected} is null" for space in spaces)
-    frame = score_rows(frame, [one.reading for one in placed], where=F.expr(through))
+    frame = score_rows(frame, reading, where=F.expr(through))
     frame = frame.selectExpr("*", f"{_drawn(job, wide)} as __drawn", f"({through}) as __through")
     frame = frame.selectExpr("*", f"{_entries(placed)} as __scores")
-    frame = frame.selectExpr("*", f"{_served(placed)} as __served", f"{_refused(placed)} as __refused")
+    served = _of_served(placed, [f"get(__scores, {i})" for i in range(len(placed))])
+    refused = _of_served(placed, [one.space.rejected for one in placed])
+    frame = frame.selectExpr("*", f"{served} as __served", f"{refused} as __refused")
     frame = frame.selectExpr("*", f"coalesce(__refused, {_FAILED}) as __rejected")
     kept = _kept(job, placed, wide, frame)
     return frame.selectExpr(*_identity(wide), *_outcome(), *kept, *_origin(plan))
@@ -64,10 +67,6 @@ class _Placed:
 
     model: ScoredModel
     space: Space
-
-    @property
-    def reading(self) -> ScoredModel:
-        return replace(self.model, columns=self.space.columns)
 
 
 _FAILED = "if(__served.reason is null, null, named_struct('code', __served.reason, 'detail', __served.detail))"
@@ -91,25 +90,18 @@ def _of_served(placed: Sequence[_Placed], values: Sequence[str]) -> str:
 
 def _entries(placed: Sequence[_Placed]) -> str:
     """The scores of all models; where one's own wide table rejected the row, its reason."""
-    entries = []
-    for i, one in enumerate(placed):
-        package, there = one.model.package, f"get(scores, {i})"
-        names = {"role": one.model.role, "model": package.name, "model_version": package.version}
-        constants = ", ".join(f"'{name}', {quote(value)}" for name, value in names.items())
-        nothing = "'score', cast(null as double), 'label', cast(null as string)"
-        why = f"'reason', {one.space.rejected}.code, 'detail', {one.space.rejected}.detail"
-        refused = f"named_struct({constants}, {nothing}, {why})"
-        entries.append(f"if({one.space.rejected} is null, {there}, {refused})")
-    only = len({one.space.rejected for one in placed}) == 1
-    return "scores" if only else f"array({', '.join(entries)})"
+    if len({one.space.rejected for one in placed}) == 1:
+        return "scores"
+    return f"array({', '.join(_entry(one, i) for i, one in enumerate(placed))})"
 
 
-def _served(placed: Sequence[_Placed]) -> str:
-    return _of_served(placed, [f"get(__scores, {i})" for i in range(len(placed))])
-
-
-def _refused(placed: Sequence[_Placed]) -> str:
-    return _of_served(placed, [one.space.rejected for one in placed])
+def _entry(placed: _Placed, place: int) -> str:
+    package, rejected = placed.model.package, placed.space.rejected
+    names = {"role": placed.model.role, "model": package.name, "model_version": package.version}
+    constants = ", ".join(f"'{name}', {quote(value)}" for name, value in names.items())
+    nothing = "'score', cast(null as double), 'label', cast(null as string)"
+    why = f"'reason', {rejected}.code, 'detail', {rejected}.detail"
+    return f"if({rejected} is null, get(scores, {place}), named_struct({constants}, {nothing}, {why}))"
 
 
 def _identity(wide: WideTable) -> Iterator[str]:

@@ -1,15 +1,13 @@
 """What some rows can reach of the tables: their event times and, where they are few, their keys."""
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from pyspark.sql import DataFrame
 
 from spark_scoring.spec.wide import Columns, WideTable
-from spark_scoring.wide.frames import Keys, column, instant
+from spark_scoring.wide.frames import EPOCH, MICROSECOND, Keys, column, instant
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND = timedelta(microseconds=1)
 MOST_KEYS = 1000
 # types whose values a literal holds exactly, and by whose least and greatest value Delta skips files
 _PLAIN = ("string", "tinyint", "smallint", "int", "bigint", "date")

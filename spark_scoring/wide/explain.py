@@ -10,7 +10,7 @@ from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, Table, WideTabl
 from spark_scoring.wide.items import read_by
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_tables
-from spark_scoring.wide.strategy import Limits, strategy_of
+from spark_scoring.wide.strategy import broadcast_limit, strategy_of
 
 ALL = "all of it"
 NOBODY = "nothing needs what it adds"
@@ -53,7 +53,7 @@ def _explained(step: Step, *, wide: WideTable, tables: Mapping[str, DataFrame], 
     how, why = None, "" if read else NOBODY
     if read and contract is not None and not isinstance(step, Columns):
         table = tables[contract.name]
-        found = strategy_of(step, table, limits=Limits.of(table.sparkSession))
+        found = strategy_of(step, table, limit=broadcast_limit(table.sparkSession))
         how, why = found.name, found.why
     return StepStrategy(
         step=_described(step),

@@ -21,8 +21,8 @@ HELPER = "__wide_"
 REJECTED = "rejected"
 FEW = 32
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 _LONGEST_US = 2**62
 
 
@@ -90,12 +90,12 @@ def all_of(conditions: Iterable[str]) -> str:
 
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""
-    return (moment - _EPOCH) // _MICROSECOND
+    return (moment - EPOCH) // MICROSECOND
 
 
 def length_us(duration: timedelta) -> int:
     """Microseconds; what is longer than 146,000 years is that long, so that sums stay inside a bigint."""
-    return min(duration // _MICROSECOND, _LONGEST_US)
+    return min(duration // MICROSECOND, _LONGEST_US)
 
 
 def bounds_us(rows: Rows) -> tuple[int, int]:

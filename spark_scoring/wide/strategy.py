@@ -26,25 +26,18 @@ class Strategy:
         return index.hint("broadcast" if self.name == BROADCAST else "shuffle_hash")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What a session sets: the most bytes that Spark itself would broadcast; negative for never."""
-
-    threshold: int
-
-    @staticmethod
-    def of(spark: SparkSession) -> "Limits":
-        jvm: Any = spark._jvm
-        text = str(spark.conf.get(_THRESHOLD, "10485760"))
-        never = text.startswith("-")
-        return Limits(threshold=-1 if never else jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
+def broadcast_limit(spark: SparkSession) -> int:
+    """The most bytes that Spark itself would broadcast; negative for never."""
+    jvm: Any = spark._jvm
+    text = str(spark.conf.get(_THRESHOLD, "10485760"))
+    return -1 if text.startswith("-") else int(jvm.org.apache.spark.network.util.JavaUtils.byteStringAsBytes(text))
 
 
-def strategy_of(step: Lookup | AsOf | Window, table: DataFrame, *, limits: Limits) -> Strategy:
-    """What the step itself says, else broadcast for a table of up to 64 MiB, or as much as Spark's own threshold."""
+def strategy_of(step: Lookup | AsOf | Window, table: DataFrame, *, limit: int) -> Strategy:
+    """What the step itself says, else broadcast for a table of up to 64 MiB, or `limit`, Spark's own threshold."""
     if step.strategy:
         return Strategy(name=step.strategy, why="the step says so")
-    size, limit = plan_bytes(table), limits.threshold
+    size = plan_bytes(table)
     if size is None:
         return Strategy(name=SHUFFLE, why="nobody knows the table's size")
     if limit < 0:

@@ -19,7 +19,7 @@ from spark_scoring.wide.joint import Part, add_parts
 from spark_scoring.wide.lookup import add_lookup
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_rows, checked_tables, rejection
-from spark_scoring.wide.strategy import BROADCAST, Limits, strategy_of
+from spark_scoring.wide.strategy import BROADCAST, broadcast_limit, strategy_of
 from spark_scoring.wide.window import window_part
 
 Met = Mapping[Lookup | AsOf | Window, Given]
@@ -58,7 +58,7 @@ def add_steps(frame: DataFrame, *, wide: WideTable, steps: Sequence[Step], given
     contracts = dict.fromkeys(wide.table(step.table) for step in steps if not isinstance(step, Columns))
     known = checked_tables(given.frames, contracts=contracts)
     ready(frame.sparkSession)
-    meets = _Meets(wide=wide, known=known, given=given, limits=Limits.of(frame.sparkSession))
+    meets = _Meets(wide=wide, known=known, given=given, limit=broadcast_limit(frame.sparkSession))
     # once for each step: a table's size is asked of the JVM
     met = {step: meets.table_of(step) for step in steps if not isinstance(step, Columns)}
     for group in _groups(steps, met=met):
@@ -108,12 +108,12 @@ class _Meets:
     wide: WideTable
     known: Mapping[str, DataFrame]
     given: Tables
-    limits: Limits
+    limit: int
 
     def table_of(self, step: Lookup | AsOf | Window) -> Given:
         contract = self.wide.table(step.table)
         frame, rows, given = self.known[contract.name], self.wide.rows, self.given
-        strategy = strategy_of(step, frame, limits=self.limits)
+        strategy = strategy_of(step, frame, limit=self.limit)
         if given.keeper and strategy.name == BROADCAST and given.keeper.keeps(contract.name):
             return Given(frame=frame, contract=contract, rows=rows, strategy=strategy, keeper=given.keeper)
         reached = rows if given.within is None else replace(rows, time_range=given.within)
