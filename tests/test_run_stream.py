@@ -85,7 +85,7 @@ def test_cuts_and_restarts_change_no_row(world: World, broker: KafkaBroker) -> N
         send(broker, topic, [record(row) for row in flights()[part * 20 : part * 20 + 20]])
         run(world)
 
-    commits = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
+    commits = ledger.scored_commits(world.spark, str(world.job.output.stream), job=world.job.name)
     exact = parity.exact(world.spark, world.job, commits)
     late = parity.late(world.spark, world.job, commits)
     assert (len(commits), len({c.plan.commit_id for c in commits})) == (3, 3)
@@ -123,7 +123,7 @@ def test_an_alias_that_moves_takes_over_between_micro_batches(
     run(world)
 
     served = {row["model_version"] for row in world.output("stream") if row["outcome"] == "scored"}
-    commits = ledger.stream_commits(world.spark, str(world.job.output.stream), job=world.job.name)
+    commits = ledger.scored_commits(world.spark, str(world.job.output.stream), job=world.job.name)
     assert served == {"1", "2"}
     assert parity.exact(world.spark, world.job, commits).holds
 

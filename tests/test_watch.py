@@ -28,7 +28,7 @@ def whole(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory,
 def scores(whole: World, spark: SparkSession) -> DeltaTable:
     """The stream's output, restored to what it was after the test before."""
     table = DeltaTable.forPath(spark, str(whole.job.output.stream))
-    table.restoreToVersion(len(ledger.stream_commits(spark, str(whole.job.output.stream), job=whole.job.name)) - 1)
+    table.restoreToVersion(len(ledger.scored_commits(spark, str(whole.job.output.stream), job=whole.job.name)) - 1)
     return table
 
 

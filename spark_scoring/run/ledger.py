@@ -65,11 +65,6 @@ def commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
     return commits_in(delta.history(spark, path), job=job)
 
 
-def stream_commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
-    """The job's commits that came from Kafka, oldest first."""
-    return tuple(c for c in commits(spark, path, job=job) if isinstance(c.plan.input, Offsets))
-
-
 def scored_commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
     """The job's commits of records from Kafka, replays of rejected ones included, oldest first."""
     return tuple(c for c in commits(spark, path, job=job) if isinstance(c.plan.input, Offsets | Replay))

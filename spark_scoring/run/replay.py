@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyspark.sql.functions as F
@@ -84,9 +84,7 @@ def _attempt(
         reached("before_replay")
         _merge(spark, str(job.output.stream), frame.where("outcome = 'scored'"), metadata=made.dump())
         reached("after_replay")
-        return Replayed(
-            commit_id=plan.commit_id, rows=found.rows, scored=found.scored, still_rejected=found.still_rejected
-        )
+        return replace(found, commit_id=plan.commit_id)
     finally:
         for kept in (then, rows, frame):
             kept.unpersist()
@@ -123,14 +121,8 @@ def _moved(then: DataFrame, frame: DataFrame) -> dict[str, int]:
 
 def _with(plan: Plan, *, reason: str, moved: Mapping[str, int]) -> Plan:
     count = sum(moved.values())
-    return Plan(
-        commit_id=plan.commit_id,
-        clock=plan.clock,
-        input=Replay(reason=reason, moved=moved),
-        tables=plan.tables,
-        models=plan.models,
-        counts=Counts(rows=count, scored=count, rejected=0),
-    )
+    counts = Counts(rows=count, scored=count, rejected=0)
+    return replace(plan, input=Replay(reason=reason, moved=moved), counts=counts)
 
 
 def _merge(spark: SparkSession, path: str, frame: DataFrame, *, metadata: str) -> None:

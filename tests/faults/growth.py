@@ -26,7 +26,7 @@ def test_growth(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> Non
     for _ in range(MICRO_BATCHES * ROWS // 60 + 1):
         arena.send(0, 60)
     arena.run()
-    commits = ledger.stream_commits(spark, arena.output, job=arena.job.name)
+    commits = ledger.scored_commits(spark, arena.output, job=arena.job.name)
     at = [commit.entry.committed_at for commit in commits]
     took_s = [(after - before).total_seconds() for before, after in pairwise(at)]
     part = min(PART, len(took_s) // 3)
