@@ -147,7 +147,7 @@ def test_a_replay_after_the_feed_appends_it_once(
     send(broker, f"{world.job.name}_arrivals", [record(row) for row in arrivals(5)])
     send(broker, f"{world.job.name}_flights", [record(row) for row in flights(5)])
     with monkeypatch.context() as patched:
-        patched.setattr(output, "scored", killed)
+        patched.setattr(output, "unstamped", killed)
         with pytest.raises(Killed):
             run(world)
     run(world)

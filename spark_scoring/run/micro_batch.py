@@ -40,6 +40,7 @@ class Context:
     feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
     prepared: Prepared
+    watch: kafka.Watch
 
 
 def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
@@ -134,9 +135,8 @@ def _check_range(
 
 
 def _topics(context: Context, known: Standing) -> dict[str, kafka.TopicState]:
-    assert context.job.kafka is not None
     names = [_rows_topic(context.job).topic, *[feed.topic.topic for feed in context.feeds]]
-    found = kafka.topic_states(context.spark, context.job.kafka, names)
+    found = context.watch.topic_states(names)
     check_topics(known, found, job=context.job.path)
     return found
 
@@ -154,15 +154,17 @@ def _write(
     records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
 ) -> Plan:
     assert isinstance(plan.input, Offsets)
-    rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids).persist()
-    reach = reach_of(rows, tables.wide)
-    frame = output.scored(
-        rows, context.prepared.at(tables), job=context.job, models=serving.models, plan=plan, reach=reach
-    ).persist()
+    rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids)
+    at, reach = context.prepared.at(tables), None
+    if context.prepared.needs_reach(tables.wide, at):
+        # read by two jobs
+        rows = rows.persist()
+        reach = reach_of(rows, tables.wide)
+    frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach).persist()
     try:
         plan = replace(plan, counts=_counts(frame))
         reached("before_commit")
-        return _commit_once(frame, plan, context=context, known=known)
+        return _commit_once(output.stamped(frame, plan), plan, context=context, known=known)
     finally:
         frame.unpersist()
         rows.unpersist()
@@ -200,9 +202,9 @@ def _made_by_another(plan: Plan, *, context: Context) -> Plan:
 
 
 def _counts(frame: DataFrame) -> Counts:
-    by_outcome = {row["outcome"]: row["count"] for row in frame.groupBy("outcome").count().collect()}
-    scored, rejected = by_outcome.get("scored", 0), by_outcome.get("rejected", 0)
-    return Counts(rows=scored + rejected, scored=scored, rejected=rejected)
+    # one group is one task after the shuffle, whatever `spark.sql.shuffle.partitions` says
+    (row,) = frame.selectExpr("count(*) as rows", "count_if(outcome = 'scored') as scored").collect()
+    return Counts(rows=row["rows"], scored=row["scored"], rejected=row["rows"] - row["scored"])
 
 
 def _brake(job: Job, plan: Plan) -> None:

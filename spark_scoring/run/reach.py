@@ -1,12 +1,14 @@
 """What some rows can reach of the tables: their event times and, where they are few, their keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import DataFrame
 
 from spark_scoring.spec.wide import Columns, WideTable
-from spark_scoring.wide.frames import Keys, column, instant
+from spark_scoring.wide.frames import Keeper, Keys, column, instant
+from spark_scoring.wide.strategy import BROADCAST, Limits, strategy_of
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -37,6 +39,16 @@ def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
     if first["low"] is None:
         return Reach(times=(low, low + MICROSECOND), keys=keys)
     return Reach(times=(EPOCH + first["low"] * MICROSECOND, EPOCH + (first["high"] + 1) * MICROSECOND), keys=keys)
+
+
+def needs_reach(wide: WideTable, tables: Mapping[str, DataFrame], keeper: Keeper, *, limits: Limits) -> bool:
+    """Whether some step reads no more of a table than the rows reach: all but those whose whole index is kept."""
+    return any(
+        not keeper.keeps(step.table)
+        or strategy_of(step, tables[wide.table(step.table).name], limits=limits).name != BROADCAST
+        for step in wide.steps
+        if not isinstance(step, Columns)
+    )
 
 
 def _plain_keys(wide: WideTable) -> list[str]:

@@ -15,7 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, files, kafka
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io.kafka import TopicState, Watch
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.feeds import Feed, FeedEnds
@@ -70,7 +70,7 @@ def stream(
         return
     with held(spark, job, wait=stop.wait) as lease:
         runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease)
-        with closing(runner.prepared):
+        with closing(runner.prepared), closing(runner.watch):
             while not _completed(runner, once=once):
                 log.warning("%s: Kafka does not answer, nothing is lost", job.name)
                 if wait_for_broker(spark, job, runner.topics, patience_s=OUTAGE.total_seconds(), stop=stop) is None:
@@ -114,6 +114,7 @@ def _runner(
     progress: Progress,
     lease: Lease,
 ) -> "_Runner":
+    assert job.kafka is not None
     ids = {topic: state.topic_id for topic, state in fit.states.items()}
     for feed in fit.feeds:
         feeds.claim(spark, job, feed)
@@ -132,6 +133,7 @@ def _runner(
         known=known,
         serving=fit.serving,
         prepared=Prepared.of_stream(spark, job),
+        watch=Watch(spark=spark, kafka=job.kafka),
         upkeep=Upkeep.of_stream(spark, fit.feeds, output=str(job.output.stream)),
         lease=lease,
     )
@@ -204,6 +206,7 @@ class _Runner:
     known: Standing
     serving: Serving
     prepared: Prepared
+    watch: Watch
     upkeep: Upkeep
     lease: Lease
     generation: str = ""
@@ -234,6 +237,7 @@ class _Runner:
             feed_ends=self.feed_ends,
             now=self.now,
             prepared=self.prepared,
+            watch=self.watch,
         )
         self.serving = serving.renewed(self.spark, self.job, self.serving)
         before = self.known.newest
