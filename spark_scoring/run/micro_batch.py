@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -41,6 +42,7 @@ class Context:
     now: Callable[[], datetime]
     prepared: Prepared
     watch: kafka.Watch
+    ahead: Executor
 
 
 def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
@@ -55,6 +57,10 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
     if _is_done(known, commit_id, ranges, context=context):
         log.info("%s: in the table already", commit_id)
         return known
+    if known.there:
+        # the write asks for the transaction ids, for which Delta runs jobs over its log: those run beside all that
+        # comes before it. What fails here fails there again, and is told there
+        context.ahead.submit(delta.transactions, spark, str(job.output.stream), prefix=f"{job.name}:")
     topics = _topics(context, known)
     _check_range(known, ranges, topics, batch_id=batch_id, context=context)
     ids = {name: state.topic_id for name, state in topics.items()}
