@@ -11,15 +11,20 @@ from pyspark.sql import SparkSession
 
 def facts(spark: SparkSession, *, packages: Iterable[str], rounds: int) -> str:
     """Processor, memory, versions and how it was measured, in a few lines."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     java = spark.sparkContext._jvm.System.getProperty("java.version")
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB; Python {platform.python_version()}, Java {java}, "
-        f"{versions}. `{spark.sparkContext.master}`, driver memory 3g, Parquet in, `noop` out. Three runs that are "
-        f"not counted, then {rounds} rounds in which the contestants take turns; medians, and ratios to the first line "
-        "paired by round (least..greatest). CPU is that of the JVM with its Python workers, or of the one process."
+        f"{hardware(packages)}, Java {java}. `{spark.sparkContext.master}`, driver memory 3g, Parquet in, `noop` out. "
+        f"Three runs that are not counted, then {rounds} rounds in which the contestants take turns; medians, and "
+        "ratios to the first line paired by round (least..greatest). CPU is that of the JVM with its Python workers, "
+        "or of the one process."
     )
+
+
+def hardware(packages: Iterable[str]) -> str:
+    """Processor, memory and versions."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    return f"{_processor()}, {os.cpu_count()} cores, {memory:.0f} GB; Python {platform.python_version()}, {versions}"
 
 
 def _processor() -> str:

@@ -76,6 +76,23 @@ def test_an_older_version_is_that_version_while_a_newer_one_is_kept(world: World
     prepared.close()
 
 
+def test_the_reach_of_the_rows_is_needed_for_fed_and_large_tables_alone(world: World) -> None:
+    wide = WideTable.unpack(WIDE)
+    tables = inputs.pin_tables(world.spark, world.job, wide)
+
+    def needed(prepared: Prepared) -> bool:
+        return prepared.needs_reach(wide, prepared.at(tables))
+
+    found = [needed(Prepared(spark=world.spark)), needed(Prepared.of_stream(world.spark, world.job))]
+    world.spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+    try:
+        found.append(needed(Prepared(spark=world.spark)))
+    finally:
+        world.spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+
+    assert found == [False, True, True]
+
+
 def test_nothing_is_kept_of_a_fed_table_or_after_closing(world: World) -> None:
     cached = world.spark._jsparkSession.sharedState().cacheManager()
     empty = cached.isEmpty()

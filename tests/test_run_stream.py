@@ -12,7 +12,7 @@ from spark_scoring.run import batch, generation, ledger, output, stream
 from spark_scoring.run.runs import Span
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, status, verify
-from tests.world import DAY, World, arrivals, flights, make_world, package_model, record, send
+from tests.world import DAY, WIDE, World, arrivals, flights, make_world, package_model, record, send
 
 BROKEN = [None, b"{", b'{"id": "x"} {}', b'{"id": "z1"}', b'{"id": 7, "origin": "EWR", "at": "2013-09-01T00:00:00Z"}']
 
@@ -46,6 +46,27 @@ def test_stream_and_batch_give_the_same_rows(world: World, broker: KafkaBroker) 
         return [{k: v for k, v in row.items() if k not in ("source", "raw")} for row in world.output(side)]
 
     assert bare("stream") == bare("batch")
+
+
+def test_where_whole_tables_are_kept_stream_and_batch_give_the_same_rows(
+    spark: SparkSession, tmp_path: Path, broker: KafkaBroker
+) -> None:
+    # without a feed nothing has to be known of the rows before they are scored
+    unfed = {name: {"delta": str(tmp_path / name)} for name in WIDE["tables"]}
+    world = with_topics(make_world(spark, tmp_path, servers=broker.servers, tables=unfed), broker)
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights()])
+    run(world)
+    span = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
+    batch.score(world.spark, world.job, span=span, clock=now())
+
+    rows = {side: [{**row, "source": None, "raw": None} for row in world.output(side)] for side in ("stream", "batch")}
+    commits = ledger.scored_commits(world.spark, str(world.job.output.stream), job=world.job.name)
+    assert key_sorted(rows["stream"]) == key_sorted(rows["batch"])
+    assert parity.exact(world.spark, world.job, commits).holds
+
+
+def key_sorted(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return sorted(rows, key=lambda row: str(row["id"]))
 
 
 def test_bad_records_are_kept_and_nothing_is_lost(world: World, broker: KafkaBroker) -> None:
@@ -147,7 +168,7 @@ def test_a_replay_after_the_feed_appends_it_once(
     send(broker, f"{world.job.name}_arrivals", [record(row) for row in arrivals(5)])
     send(broker, f"{world.job.name}_flights", [record(row) for row in flights(5)])
     with monkeypatch.context() as patched:
-        patched.setattr(output, "scored", killed)
+        patched.setattr(output, "unstamped", killed)
         with pytest.raises(Killed):
             run(world)
     run(world)

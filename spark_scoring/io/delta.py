@@ -95,6 +95,18 @@ def current_version(spark: SparkSession, path: str) -> int:
     return int(_snapshot(spark, path).version())
 
 
+def version_of(spark: SparkSession, path: str) -> int | None:
+    """The newest version of the Delta table at the path, None where there is none.
+
+    Raises: RunError: the path cannot be looked into.
+    """
+    try:
+        version = current_version(spark, path)
+    except (PySparkException, Py4JJavaError) as error:
+        raise errors.unusable_place(path, cause=cause_of(error)) from error
+    return version if version >= 0 else None
+
+
 def last_transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     """The greatest transaction version that the table's log holds for the id."""
     found = _snapshot(spark, path).transactions().get(app_id)

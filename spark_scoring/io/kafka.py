@@ -2,8 +2,8 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,13 +62,35 @@ def topic_states(
 
     Raises: RunError: the broker does not answer in time, or a topic is missing.
     """
-    with _admin(spark, kafka, timeout_ms) as admin:
-        known = {str(name) for name in _get(admin.listTopics().names(), kafka)}
-        for topic in topics:
-            if topic not in known:
-                raise errors.missing_topic(topic, servers=kafka.servers, known=sorted(known))
-        described = _get(admin.describeTopics(_list(spark, topics)).allTopicNames(), kafka)
-        return {topic: _state(spark, admin, kafka, described[topic]) for topic in topics}
+    with closing(Watch(spark=spark, kafka=kafka, timeout_ms=timeout_ms)) as watch:
+        return watch.topic_states(topics)
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """The broker, asked again and again over one connection; after a failure over a new one."""
+
+    spark: SparkSession
+    kafka: Kafka
+    timeout_ms: int = TIMEOUT_MS
+    _admin: Any = None
+
+    def topic_states(self, topics: Sequence[str]) -> dict[str, TopicState]:
+        """See `topic_states`."""
+        if self._admin is None:
+            self._admin = _connected(self.spark, self.kafka, self.timeout_ms)
+        try:
+            return _states(self.spark, self._admin, self.kafka, topics)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let the connection go; the next question makes a new one."""
+        admin, self._admin = self._admin, None
+        if admin is not None:
+            jvm: Any = self.spark._jvm
+            admin.close(jvm.java.time.Duration.ofSeconds(1))
 
 
 def is_retriable(spark: SparkSession, error: BaseException) -> bool:
@@ -81,32 +103,54 @@ def is_retriable(spark: SparkSession, error: BaseException) -> bool:
     return False
 
 
-def _state(spark: SparkSession, admin: Any, kafka: Kafka, described: Any) -> TopicState:
-    partitions = [int(info.partition()) for info in described.partitions()]
-    identity = base64.urlsafe_b64decode(described.topicId().toString() + "==").hex()
-    earliest, latest = (
-        _offsets(spark, admin, kafka, described.name(), partitions, spec) for spec in ("earliest", "latest")
-    )
-    return TopicState(topic_id=identity, earliest=earliest, latest=latest)
+def _states(spark: SparkSession, admin: Any, kafka: Kafka, topics: Sequence[str]) -> dict[str, TopicState]:
+    # asked together, then waited for: each answer is a round trip
+    names, described = admin.listTopics().names(), admin.describeTopics(_list(spark, topics)).allTopicNames()
+    known = _get(names, kafka)
+    for topic in topics:
+        if not known.contains(topic):
+            raise errors.missing_topic(topic, servers=kafka.servers, known=sorted(map(str, known)))
+    there = _get(described, kafka)
+    found = {topic: there[topic] for topic in topics}
+    partitions = {topic: [int(info.partition()) for info in one.partitions()] for topic, one in found.items()}
+    earliest, latest = _offsets(spark, admin, kafka, partitions)
+    return {
+        topic: TopicState(topic_id=_hex(one.topicId()), earliest=earliest[topic], latest=latest[topic])
+        for topic, one in found.items()
+    }
+
+
+def _hex(topic_id: Any) -> str:
+    return base64.urlsafe_b64decode(topic_id.toString() + "==").hex()
 
 
 def _offsets(
-    spark: SparkSession, admin: Any, kafka: Kafka, topic: str, partitions: Sequence[int], spec: str
-) -> dict[int, int]:
+    spark: SparkSession, admin: Any, kafka: Kafka, partitions: Mapping[str, Sequence[int]]
+) -> list[dict[str, dict[int, int]]]:
+    """The earliest and the latest offsets, by topic and partition."""
     jvm: Any = spark._jvm
+    keys = {
+        (topic, p): jvm.org.apache.kafka.common.TopicPartition(topic, p) for topic, ps in partitions.items() for p in ps
+    }
+    spec = jvm.org.apache.kafka.clients.admin.OffsetSpec
+    asked = [_asked(jvm, admin, keys.values(), of) for of in (spec.earliest(), spec.latest())]
+    return [
+        {topic: {p: int(found[keys[topic, p]].offset()) for p in ps} for topic, ps in partitions.items()}
+        for found in (_get(one, kafka) for one in asked)
+    ]
+
+
+def _asked(jvm: Any, admin: Any, keys: Iterable[Any], spec: Any) -> Any:
     wanted = jvm.java.util.HashMap()
-    keys = {p: jvm.org.apache.kafka.common.TopicPartition(topic, p) for p in partitions}
-    for key in keys.values():
-        wanted.put(key, getattr(jvm.org.apache.kafka.clients.admin.OffsetSpec, spec)())
+    for key in keys:
+        wanted.put(key, spec)
     committed = jvm.org.apache.kafka.clients.admin.ListOffsetsOptions(
         jvm.org.apache.kafka.common.IsolationLevel.READ_COMMITTED
     )
-    found = _get(admin.listOffsets(wanted, committed).all(), kafka)
-    return {p: int(found[key].offset()) for p, key in keys.items()}
+    return admin.listOffsets(wanted, committed).all()
 
 
-@contextmanager
-def _admin(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
+def _connected(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
     jvm: Any = spark._jvm
     properties = jvm.java.util.Properties()
     for name, value in kafka.options:
@@ -115,14 +159,10 @@ def _admin(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
     properties.setProperty("default.api.timeout.ms", str(timeout_ms))
     properties.setProperty("request.timeout.ms", str(timeout_ms // 2))
     try:
-        admin = jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
+        return jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
     except Py4JJavaError as error:
         # nobody was asked yet: the options themselves are wrong
         raise errors.refused_by_broker(kafka.servers, cause=_cause(error)) from None
-    try:
-        yield admin
-    finally:
-        admin.close(jvm.java.time.Duration.ofSeconds(1))
 
 
 def _get(future: Any, kafka: Kafka) -> Any:

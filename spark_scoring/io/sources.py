@@ -36,9 +36,10 @@ def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
     path = source.location if source.format == "delta" else _folder(spark, source, name=name)
     if path is None:
         return Pin(source=source, path=None, version=None)
-    if not delta.is_table(spark, path):
+    version = delta.version_of(spark, path)
+    if version is None:
         raise errors.missing_table(name, where=path, cause="no Delta table there")
-    return Pin(source=source, path=path, version=delta.current_version(spark, path))
+    return Pin(source=source, path=path, version=version)
 
 
 def at(pinned: Pin, version: int | None) -> Pin:

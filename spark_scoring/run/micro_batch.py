@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -40,6 +41,8 @@ class Context:
     feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
     prepared: Prepared
+    watch: kafka.Watch
+    ahead: Executor
 
 
 def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
@@ -54,6 +57,10 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
     if _is_done(known, commit_id, ranges, context=context):
         log.info("%s: in the table already", commit_id)
         return known
+    if known.there:
+        # the write asks for the transaction ids, for which Delta runs jobs over its log: those run beside all that
+        # comes before it. What fails here fails there again, and is told there
+        context.ahead.submit(delta.transactions, spark, str(job.output.stream), prefix=f"{job.name}:")
     topics = _topics(context, known)
     _check_range(known, ranges, topics, batch_id=batch_id, context=context)
     ids = {name: state.topic_id for name, state in topics.items()}
@@ -134,9 +141,8 @@ def _check_range(
 
 
 def _topics(context: Context, known: Standing) -> dict[str, kafka.TopicState]:
-    assert context.job.kafka is not None
     names = [_rows_topic(context.job).topic, *[feed.topic.topic for feed in context.feeds]]
-    found = kafka.topic_states(context.spark, context.job.kafka, names)
+    found = context.watch.topic_states(names)
     check_topics(known, found, job=context.job.path)
     return found
 
@@ -154,15 +160,17 @@ def _write(
     records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
 ) -> Plan:
     assert isinstance(plan.input, Offsets)
-    rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids).persist()
-    reach = reach_of(rows, tables.wide)
-    frame = output.scored(
-        rows, context.prepared.at(tables), job=context.job, models=serving.models, plan=plan, reach=reach
-    ).persist()
+    rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids)
+    at, reach = context.prepared.at(tables), None
+    if context.prepared.needs_reach(tables.wide, at):
+        # read by two jobs
+        rows = rows.persist()
+        reach = reach_of(rows, tables.wide)
+    frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach).persist()
     try:
         plan = replace(plan, counts=_counts(frame))
         reached("before_commit")
-        return _commit_once(frame, plan, context=context, known=known)
+        return _commit_once(output.stamped(frame, plan), plan, context=context, known=known)
     finally:
         frame.unpersist()
         rows.unpersist()
@@ -200,9 +208,9 @@ def _made_by_another(plan: Plan, *, context: Context) -> Plan:
 
 
 def _counts(frame: DataFrame) -> Counts:
-    by_outcome = {row["outcome"]: row["count"] for row in frame.groupBy("outcome").count().collect()}
-    scored, rejected = by_outcome.get("scored", 0), by_outcome.get("rejected", 0)
-    return Counts(rows=scored + rejected, scored=scored, rejected=rejected)
+    # one group is one task after the shuffle, whatever `spark.sql.shuffle.partitions` says
+    (row,) = frame.selectExpr("count(*) as rows", "count_if(outcome = 'scored') as scored").collect()
+    return Counts(rows=row["rows"], scored=row["scored"], rejected=row["rows"] - row["scored"])
 
 
 def _brake(job: Job, plan: Plan) -> None:

@@ -41,6 +41,22 @@ def scored(
     `rows` carries its declared columns, `__source` and `__raw` (both null for rows that come from a table). `reach`:
     what they can reach of the tables, if known.
     """
+    return stamped(unstamped(rows, tables, job=job, models=models, reach=reach), plan)
+
+
+def stamped(frame: DataFrame, plan: Plan) -> DataFrame:
+    """What `unstamped` gives, with the commit that it belongs to."""
+    return frame.selectExpr("*", f"{quote(plan.commit_id)} as commit_id", f"{at(micros(plan.clock))} as scored_at")
+
+
+def unstamped(
+    rows: DataFrame, tables: AtVersions, *, job: Job, models: Sequence[ScoredModel], reach: Reach | None = None
+) -> DataFrame:
+    """Output rows but for their commit. See `scored`.
+
+    Nothing in its plan changes from one micro-batch to the next: Spark compiles the code of a plan whose literals
+    are new anew, and the JVM never gets it warm.
+    """
     wide, wides = inputs.one_wide(models), inputs.wides_of(models)
     read = [feature_names([model for model in models if model.package.wide == one]) for one in wides]
     wanted = [Wanted(wide=one, needed=frozenset(names)) for one, names in zip(wides, read, strict=True)]
@@ -58,7 +74,7 @@ def scored(
     frame = frame.selectExpr("*", f"{served} as __served", f"{refused} as __refused")
     frame = frame.selectExpr("*", f"coalesce(__refused, {_FAILED}) as __rejected")
     kept = _kept(job, placed, wide, frame)
-    return frame.selectExpr(*_identity(wide), *_outcome(), *kept, *_origin(plan))
+    return frame.selectExpr(*_identity(wide), *_outcome(), *kept, *_origin())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +167,6 @@ def feature_names(models: Sequence[ScoredModel]) -> list[str]:
     return list(dict.fromkeys(feature.name for model in models for feature in model.package.features))
 
 
-def _origin(plan: Plan) -> Iterator[str]:
+def _origin() -> Iterator[str]:
     yield "__source as source"
     yield "if(__rejected is null, null, __raw) as raw"
-    yield f"{quote(plan.commit_id)} as commit_id"
-    yield f"{at(micros(plan.clock))} as scored_at"

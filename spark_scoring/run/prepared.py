@@ -9,7 +9,10 @@ from pyspark.sql import functions as F
 
 from spark_scoring.io import sources
 from spark_scoring.run.inputs import Tables
+from spark_scoring.run.reach import needs_reach
 from spark_scoring.spec.job import Job
+from spark_scoring.spec.wide import WideTable
+from spark_scoring.wide.strategy import broadcast_limit
 
 # it makes two versions two plans: Spark's cache then never takes one for the other
 _VERSION = "__wide_version"
@@ -33,6 +36,7 @@ class Prepared:
     _frames: dict[str, _Kept] = field(default_factory=dict)
     _indexes: dict[str, _Kept] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
+    _needs_reach: tuple[object, bool] | None = None
 
     @staticmethod
     def of_stream(spark: SparkSession, job: Job) -> "Prepared":
@@ -62,9 +66,17 @@ class Prepared:
         if kept is not None:
             kept.frame.unpersist()
         named = F.lit(",".join(map(str, versions)))
-        versioned = frame.withColumn(_VERSION, named).persist(StorageLevel.MEMORY_AND_DISK)
+        # every micro-batch sends it to the tasks: one partition is one task each time
+        versioned = frame.repartition(1).withColumn(_VERSION, named).persist(StorageLevel.MEMORY_AND_DISK)
         self._indexes[what] = _Kept(versions=versions, frame=versioned)
         return versioned
+
+    def needs_reach(self, wide: WideTable, tables: "AtVersions") -> bool:
+        """See `reach.needs_reach`; asked once for the same versions."""
+        about = (wide, tuple(tables.versions.items()))
+        if self._needs_reach is None or self._needs_reach[0] != about:
+            self._needs_reach = (about, needs_reach(wide, tables.frames, tables, limit=broadcast_limit(self.spark)))
+        return self._needs_reach[1]
 
     def close(self) -> None:
         """Free what the indexes hold."""

@@ -1,12 +1,14 @@
 """What some rows can reach of the tables: their event times and, where they are few, their keys."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pyspark.sql import DataFrame
 
 from spark_scoring.spec.wide import Columns, WideTable
-from spark_scoring.wide.frames import EPOCH, MICROSECOND, Keys, column, instant
+from spark_scoring.wide.frames import EPOCH, MICROSECOND, Keeper, Keys, column, instant
+from spark_scoring.wide.strategy import BROADCAST, strategy_of
 
 MOST_KEYS = 1000
 # types whose values a literal holds exactly, and by whose least and greatest value Delta skips files
@@ -35,6 +37,16 @@ def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
     if first["low"] is None:
         return Reach(times=(low, low + MICROSECOND), keys=keys)
     return Reach(times=(EPOCH + first["low"] * MICROSECOND, EPOCH + (first["high"] + 1) * MICROSECOND), keys=keys)
+
+
+def needs_reach(wide: WideTable, tables: Mapping[str, DataFrame], keeper: Keeper, *, limit: int) -> bool:
+    """Whether some step reads no more of a table than the rows reach: all but those whose whole index is kept."""
+    return any(
+        not keeper.keeps(step.table)
+        or strategy_of(step, tables[wide.table(step.table).name], limit=limit).name != BROADCAST
+        for step in wide.steps
+        if not isinstance(step, Columns)
+    )
 
 
 def _plain_keys(wide: WideTable) -> list[str]:

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, files, kafka
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io.kafka import TopicState, Watch
 from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.feeds import Feed, FeedEnds
@@ -68,9 +69,9 @@ def stream(
     fit = _fit(spark, job, stop=stop, patience=patience)
     if fit is None:
         return
-    with held(spark, job, wait=stop.wait) as lease:
-        runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease)
-        with closing(runner.prepared):
+    with held(spark, job, wait=stop.wait) as lease, ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead:
+        runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease, ahead=ahead)
+        with closing(runner.prepared), closing(runner.watch):
             while not _completed(runner, once=once):
                 log.warning("%s: Kafka does not answer, nothing is lost", job.name)
                 if wait_for_broker(spark, job, runner.topics, patience_s=OUTAGE.total_seconds(), stop=stop) is None:
@@ -113,7 +114,9 @@ def _runner(
     stop: threading.Event,
     progress: Progress,
     lease: Lease,
+    ahead: Executor,
 ) -> "_Runner":
+    assert job.kafka is not None
     ids = {topic: state.topic_id for topic, state in fit.states.items()}
     for feed in fit.feeds:
         feeds.claim(spark, job, feed)
@@ -132,8 +135,10 @@ def _runner(
         known=known,
         serving=fit.serving,
         prepared=Prepared.of_stream(spark, job),
+        watch=Watch(spark=spark, kafka=job.kafka),
         upkeep=Upkeep.of_stream(spark, fit.feeds, output=str(job.output.stream)),
         lease=lease,
+        ahead=ahead,
     )
 
 
@@ -204,8 +209,10 @@ class _Runner:
     known: Standing
     serving: Serving
     prepared: Prepared
+    watch: Watch
     upkeep: Upkeep
     lease: Lease
+    ahead: Executor
     generation: str = ""
     brief: int = 0
     failure: Exception | None = None
@@ -234,6 +241,8 @@ class _Runner:
             feed_ends=self.feed_ends,
             now=self.now,
             prepared=self.prepared,
+            watch=self.watch,
+            ahead=self.ahead,
         )
         self.serving = serving.renewed(self.spark, self.job, self.serving)
         before = self.known.newest
