@@ -24,6 +24,7 @@ from spark_scoring.run.generation import Consent
 from spark_scoring.run.lease import Lease, held
 from spark_scoring.run.ledger import Standing
 from spark_scoring.run.micro_batch import Context
+from spark_scoring.run.outages import FIRST_CONTACT, OUTAGE, Outages, wait_for_broker
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.serving import Serving
 from spark_scoring.run.topics import check_topics
@@ -33,13 +34,7 @@ from spark_scoring.spec.plan import Plan
 
 log = logging.getLogger(__name__)
 
-FIRST_CONTACT = timedelta(seconds=30)
-OUTAGE = timedelta(minutes=10)
-ANSWER_S = 10.0
 POLL_S = 0.2
-# a query that ends for the broker's sake this often in a row, each time this soon, has another ailment
-MOST_BRIEF = 10
-LONG_ENOUGH_S = 60.0
 # what a job that sets no bound may hold in memory at once
 MOST_ROWS = 50_000
 
@@ -73,8 +68,7 @@ def stream(
         runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease, ahead=ahead)
         with closing(runner.prepared), closing(runner.watch):
             while not _completed(runner, once=once):
-                log.warning("%s: Kafka does not answer, nothing is lost", job.name)
-                if wait_for_broker(spark, job, runner.topics, patience_s=OUTAGE.total_seconds(), stop=stop) is None:
+                if not runner.outages.over(stop=stop):
                     return
 
 
@@ -126,7 +120,6 @@ def _runner(
         spark=spark,
         job=job,
         records=_records(spark, job, known, fit.states),
-        topics=list(fit.states),
         feeds=fit.feeds,
         feed_ends={f.table.name: feeds.ends_of(spark, f, job=job, topic_id=ids[f.topic.topic]) for f in fit.feeds},
         now=now,
@@ -139,6 +132,7 @@ def _runner(
         upkeep=Upkeep.of_stream(spark, fit.feeds, output=str(job.output.stream)),
         lease=lease,
         ahead=ahead,
+        outages=Outages(spark=spark, job=job, topics=tuple(fit.states)),
     )
 
 
@@ -166,29 +160,6 @@ def _records(spark: SparkSession, job: Job, known: Standing, states: Mapping[str
     )
 
 
-def wait_for_broker(
-    spark: SparkSession, job: Job, topics: list[str], *, patience_s: float, stop: threading.Event
-) -> dict[str, TopicState] | None:
-    """The topics as the broker has them when it answers, None when `stop` was set meanwhile.
-
-    Raises: RunError: a topic is missing, or there was no answer within `patience_s`.
-    """
-    assert job.kafka is not None
-    until = time.monotonic() + patience_s
-    while not stop.is_set():
-        left_s = until - time.monotonic()
-        try:
-            # asked for at least a second: connecting takes time even where all is well
-            return kafka.topic_states(spark, job.kafka, topics, timeout_ms=int(min(max(left_s, 1), ANSWER_S) * 1000))
-        except errors.BrokerAwayError as away:
-            left_s = until - time.monotonic()
-            if left_s <= 0:
-                raise
-            log.warning("%s Waiting up to %d s more.", away, int(left_s) + 1)
-            stop.wait(min(1, left_s))
-    return None
-
-
 class _Stopped(Exception):
     """Ends a query that was asked to stop while it had more to do."""
 
@@ -200,7 +171,6 @@ class _Runner:
     spark: SparkSession
     job: Job
     records: DataFrame
-    topics: list[str]
     feeds: tuple[Feed, ...]
     feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
@@ -213,8 +183,8 @@ class _Runner:
     upkeep: Upkeep
     lease: Lease
     ahead: Executor
+    outages: Outages
     generation: str = ""
-    brief: int = 0
     failure: Exception | None = None
 
     def micro_batch(self, records: DataFrame, batch_id: int) -> None:
@@ -227,6 +197,9 @@ class _Runner:
         except Exception as error:
             self.failure = error
             raise
+
+    def check_topics(self, states: Mapping[str, TopicState]) -> None:
+        check_topics(self.known, states, job=self.job.path)
 
     def check_lease(self) -> None:
         if self.lease.lost.is_set():
@@ -270,28 +243,11 @@ def _completed(runner: _Runner, *, once: bool) -> bool:
     except StreamingQueryException as error:
         if runner.failure is None and runner.stop.is_set():
             return True
-        runner.brief = runner.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
-        if runner.brief > MOST_BRIEF or not _broker_went_away(runner, error):
-            raise (runner.failure or error) from error
+        runner.outages.check(error, failure=runner.failure, began=began, fit=runner.check_topics)
         return False
     finally:
         query.stop()
     return True
-
-
-def _broker_went_away(runner: _Runner, error: StreamingQueryException) -> bool:
-    # it may be back by now, so what its client said counts too
-    if isinstance(runner.failure, errors.BrokerAwayError) or kafka.is_retriable(runner.spark, error):
-        return True
-    assert runner.job.kafka is not None
-    try:
-        states = kafka.topic_states(runner.spark, runner.job.kafka, runner.topics, timeout_ms=int(ANSWER_S * 1000))
-    except errors.BrokerAwayError:
-        return True
-    if runner.failure is None:
-        # Spark ends when it finds offsets gone; why they are, the broker knows
-        check_topics(runner.known, states, job=runner.job.path)
-    return False
 
 
 def _trigger(job: Job, *, once: bool) -> dict[str, Any]:
