@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from spark_scoring import show
+from spark_scoring import errors, show
 from spark_scoring.cli.options import JOB, JSON, duration, interval, now, span, spark_for, told_to_stop
 from spark_scoring.spec.job import LANES, REALTIME, Job
 from spark_scoring.spec.wide import WideTable
@@ -29,6 +29,8 @@ def check(job: str, as_json: bool) -> None:
     spec = Job.load(job)
     with show.working(f"check {spec.name}"):
         report = checked(spark_for(spec), spec)
+    if spec.lane == REALTIME and report.lane:
+        raise errors.not_on_lane(spec.path, reasons=report.lane)
     show.result(report, as_json=as_json, title=f"{spec.name}: ready to run", parts=parts(report))
 
 

@@ -54,16 +54,16 @@ def sink(kafka: Kafka) -> dict[str, str]:
     return {**given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
 
 
-def between(spark: SparkSession, kafka: Kafka, ranges: Ranges) -> DataFrame:
-    """The committed records of the ranges, each record once."""
+def between(spark: SparkSession, kafka: Kafka, ranges: Ranges, *, headers: bool = False) -> DataFrame:
+    """The committed records of the ranges, each record once; `headers`: also `__headers`."""
     bounds = [
         {topic: {str(p): span[end] for p, span in spans.items()} for topic, spans in ranges.items()} for end in (0, 1)
     ]
     # by partition: with `subscribe` Spark wants offsets for the partitions that no range names, too
     assigned = json.dumps({topic: sorted(spans) for topic, spans in ranges.items()})
     reader = spark.read.format("kafka").options(**_options(kafka), assign=assigned)
-    reader = reader.option("startingOffsets", json.dumps(bounds[0]))
-    return _records(reader.option("endingOffsets", json.dumps(bounds[1])).load())
+    reader = reader.option("startingOffsets", json.dumps(bounds[0])).option("includeHeaders", str(headers).lower())
+    return _records(reader.option("endingOffsets", json.dumps(bounds[1])).load(), headers=headers)
 
 
 def topic_states(

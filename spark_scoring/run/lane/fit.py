@@ -43,12 +43,14 @@ def check_fit(spark: SparkSession, job: Job, models: Sequence[ScoredModel]) -> N
 
     Raises: ConfigError with every model and step that cannot.
     """
-    if job.lane != REALTIME:
-        return
+    if job.lane == REALTIME and (found := refusals(spark, job, models)):
+        raise errors.not_on_lane(job.path, reasons=found)
+
+
+def refusals(spark: SparkSession, job: Job, models: Sequence[ScoredModel]) -> tuple[str, ...]:
+    """Each model and step that cannot run on the lane, and why."""
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
-    reasons = [*_models(models), *_steps(spark, job, models, tables)]
-    if reasons:
-        raise errors.not_on_lane(job.path, reasons=reasons)
+    return (*_models(models), *_steps(spark, job, models, tables))
 
 
 def check_slots(spark: SparkSession, job: Job, *, partitions: int) -> None:

@@ -42,5 +42,6 @@ def start(frame: DataFrame, *, job: Job, run: Run, models: Sequence[ScoredModel]
     frame.sparkSession.conf.set(_LEAST, str(min(_LEAST_MS, length_ms)))
     writer = sent.writeStream.format("kafka").options(**kafka.sink(job.kafka), topic=str(job.output.topic))
     writer = writer.option("checkpointLocation", checkpoint_of(job)).outputMode("update")
-    writer = writer.trigger(realTime=f"{length_ms} milliseconds")
-    return writer.queryName(f"{job.name} realtime").start()
+    timed = writer.trigger(realTime=f"{length_ms} milliseconds")  # type: ignore[call-overload]  # not in its stubs
+    query: StreamingQuery = timed.queryName(f"{job.name} realtime").start()
+    return query
