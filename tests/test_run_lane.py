@@ -213,8 +213,8 @@ def test_what_cannot_run_there_is_named_before_anything_starts(
 
     told = str(refused.value)
     assert "model champion: it is scored in Python workers" in told
-    assert "steps[0] lookup planes: table planes is not pinned" in told
-    assert "steps[2] window arrivals: table arrivals has a feed" in told
+    assert "steps[0] lookup planes" in told and "table planes is not pinned" in told
+    assert "steps[2] window arrivals" in told and "table arrivals has a feed" in told
     assert [step.lane is None for step in report.steps] == [False, True, False, True]
     assert report.lane is not None and len(report.lane) == 3
     assert not Path(world.job.state).exists()
