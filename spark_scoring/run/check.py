@@ -70,7 +70,7 @@ class JobReport:
     """What `check` found: the models by role, the steps, the actuals, and the output's columns.
 
     `unused`: columns that no model or rule needs. `left_out`: the steps that are not computed because of it.
-    `lane`: what cannot run on the real-time lane, and why; None for a job without a stream.
+    `lane`: what cannot run on the real-time lane, and why; None for a job without `output.topic`.
     """
 
     models: tuple[tuple[str, str], ...]
@@ -122,7 +122,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
         columns=tuple(analysed[0].columns),
         unused=tuple(name for step in steps for name in step.unused),
         left_out=tuple(step.step for step in steps if not step.read),
-        lane=refusals(spark, job, models) if job.stream else None,
+        lane=refusals(spark, job, models) if job.output.topic else None,
     )
 
 

@@ -78,4 +78,4 @@ def _steps(spark: SparkSession, job: Job, models: Sequence[ScoredModel], tables:
         for index, step in enumerate(strategies(wide, frames, needed=needed)):
             version = tables.versions.get(step.table) if step.table else None
             if reason := step_refusal(step, job=job, version=version):
-                yield f"{wide.name}: steps[{index}] {step.step}: {reason}"
+                yield f"{wide.name}: steps[{index}] {step.step.partition(' on ')[0]}: {reason}"

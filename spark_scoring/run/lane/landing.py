@@ -61,6 +61,7 @@ class Landing:
     known: Standing
     current: Run
     begin: Mapping[int, int] = field(default_factory=dict)
+    refused: tuple[str, ...] = ()
     _runs: dict[str, Run] = field(default_factory=dict)
 
     def commits(self, records: DataFrame, batch_id: int) -> Iterable[Plan]:
@@ -170,7 +171,7 @@ class Landing:
             topic_ids={**ids, topic: run.topic_id},
             landed=Landed(run=run_id, start=run.start),
         )
-        return replace(run.plan, clock=self.now(), input=offsets)
+        return replace(run.plan, clock=self.now(), input=offsets, refused=self.refused)
 
     def _landed(self, said: DataFrame, plan: Plan, spans: Sequence[Span], *, foreign: int) -> Plan:
         assert isinstance(plan.input, Offsets) and plan.input.landed is not None

@@ -65,6 +65,7 @@ def realtime(
 
     Raises: as `stream`. ConfigError: a model or step cannot run on the lane, or there are too few task slots.
     """
+    once = once or job.trigger.every is None
     found = _fit(spark, job, stop=stop, patience=patience)
     if found is None:
         return
@@ -301,8 +302,8 @@ class _Lane:
             # scored again from where the newest run that was landed began; what is in the table is not landed again
             begun = newest.input.landed.start
             return {p: max(begun.get(p, 0), earliest) for p, earliest in state.earliest.items()}
-        if self.rows_topic in self.known.ends:
-            return dict(self.known.ends[self.rows_topic])
+        if known := self.known.ends.get(self.rows_topic):
+            return {p: known.get(p, earliest) for p, earliest in state.earliest.items()}
         return dict(state.earliest if self.job.kafka.start == "earliest" else state.latest)
 
     def _landing(self, *, once: bool) -> StreamingQuery:
@@ -346,6 +347,7 @@ class _Lane:
         if not self.landing.generation:
             place = generation.checkpoint_of(self.job)
             self.landing.generation = checkpoint.query_id(self.spark, place, job=self.job.path) or ""
+        self.landing.refused = tuple(name for name, _ in self.serving.refused)
         for plan in self.landing.commits(records, batch_id):
             self.known = self.landing.known
             self.progress(plan)
