@@ -29,8 +29,6 @@ from spark_scoring.run.micro_batch import brake, counts_of
 from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Landed, Offsets, Plan, Ranges
-from spark_scoring.spec.sql_tokens import quote
-from spark_scoring.wide.frames import at, micros
 
 log = logging.getLogger(__name__)
 
@@ -220,9 +218,7 @@ class Landing:
         batch_id, _, number = name.partition(".")
         version = int(batch_id) * MOST_COMMITS + (int(number) if number else MOST_COMMITS - 1)
         txn = Transaction(app_id=takeover.app_id(self.job.name, self.generation), version=version)
-        stamped = frame.selectExpr(
-            "*", f"{quote(plan.commit_id)} as commit_id", f"{at(micros(plan.clock))} as scored_at"
-        )
+        stamped = output.stamped(frame, plan)
         try:
             written = delta.append_once(
                 stamped, target, txn=txn if protected("txn") else None, metadata=plan.dump(),

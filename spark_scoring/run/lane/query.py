@@ -14,22 +14,20 @@ from spark_scoring.run.micro_batch import rows_of
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.serving import Serving
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Plan
 
 _LEAST = "spark.sql.streaming.realTimeMode.minBatchDuration"
 _LEAST_MS = 5000
 
 
 def scores(
-    spark: SparkSession, job: Job, *, serving: Serving, tables: AtVersions, plan: Plan, topic_id: str,
-    start: Mapping[int, int],
+    spark: SparkSession, job: Job, *, serving: Serving, tables: AtVersions, topic_id: str, start: Mapping[int, int]
 ) -> DataFrame:  # fmt: skip
     """The output rows of all records from `start` on, but for what belongs to a commit."""
     assert job.kafka is not None and job.stream is not None
     starting = {job.stream.topic: {str(partition): offset for partition, offset in start.items()}}
     records = kafka.stream(spark, job.kafka, [job.stream.topic], starting=starting, most=None)
     rows = rows_of(records, job, serving=serving, topic_ids={job.stream.topic: topic_id})
-    return output.scored(rows, tables, job=job, models=serving.models, plan=plan).drop("commit_id", "scored_at")
+    return output.unstamped(rows, tables, job=job, models=serving.models)
 
 
 def start(frame: DataFrame, *, job: Job, run: Run, models: Sequence[ScoredModel], partitions: int) -> StreamingQuery:

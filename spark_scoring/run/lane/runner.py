@@ -269,7 +269,7 @@ class _Lane:
         run_id = new_id(clock)
         plan = runs.plan_of(self.job, run_id, clock=clock, tables=tables.versions, models=pins)
         frame = query.scores(
-            self.spark, self.job, serving=models, tables=self.prepared.at(tables), plan=plan, topic_id=state.topic_id,
+            self.spark, self.job, serving=models, tables=self.prepared.at(tables), topic_id=state.topic_id,
             start=self._start(),
         )  # fmt: skip
         run = Run(run_id=run_id, plan=plan, topic_id=state.topic_id, start={}, schema=frame.schema)
