@@ -1,15 +1,20 @@
 """What `from_json` reads without a word is told apart here."""
 
+import random
+import struct
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
+import pyspark.sql.functions as F
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
-from spark_scoring.io.json import reader
+from spark_scoring.io.json import parsed
 from spark_scoring.spec.job import Topic
+from tests.json_oracle import reader
 
 SCHEMA = T.StructType(
     [
@@ -28,109 +33,215 @@ SCHEMA = T.StructType(
         T.StructField("bin", T.BinaryType()),
     ]
 )
-read = reader(SCHEMA, Topic(topic="t"))
+TOPIC = Topic(topic="t")
 
 
-@pytest.mark.parametrize(
-    ("record", "reason"),
-    [
-        (None, "null value"),
-        (b"", "not exactly one JSON object"),
-        (b"null", "not exactly one JSON object"),
-        (b"[]", "not exactly one JSON object"),
-        (b"12", "not exactly one JSON object"),
-        (b'{"s": "a"', "not exactly one JSON object"),
-        (b'{"s": "a"} {"s": "b"}', "not exactly one JSON object"),
-        (b'{"s": "a"} x', "not exactly one JSON object"),
-        (b"{'s': 'a'}", "not exactly one JSON object"),
-        (b'{"d": NaN}', "not exactly one JSON object"),
-        (b'{"d": -Infinity}', "not exactly one JSON object"),
-        (b'\xef\xbb\xbf{"s": "a"}', "not exactly one JSON object"),
-        (b'{"s": "\xff"}', "not UTF-8"),
-        (b'{"s": "\\ud800"}', "not UTF-8"),
-        (b'{"s": "a", "s": "b"}', "repeated key"),
-        (b'{"unknown": {"a": 1, "a": 2}}', "repeated key"),
-        (b'{"d": 1e400}', "number out of range: d"),
-        (b'{"f": 1e39}', "number out of range: f"),
-        (b'{"i": 2147483648}', "number out of range: i"),
-        (b'{"l": 9223372036854775808}', "number out of range: l"),
-        (b'{"n": 1000}', "number out of range: n"),
-        (b'{"n": 0.001}', "number out of range: n"),
-        (b'{"l": ' + b"9" * 5000 + b"}", "number out of range"),
-        (b"[" * 100_000, "not exactly one JSON object"),
-    ],
+def read(spark: SparkSession, records: Sequence[bytes | None], topic: Topic = TOPIC) -> list[dict[str, Any]]:
+    """What the JVM makes of each record."""
+    frame = spark.createDataFrame([(i, record) for i, record in enumerate(records)], "i int, record binary")
+    found = frame.select("i", parsed(spark, F.col("record"), SCHEMA, topic).alias("row")).orderBy("i").collect()
+    return [_plain(row["row"].asDict(recursive=True)) for row in found]
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """As the oracle says it: nothing where there is nothing."""
+    if row["t"] is not None:
+        row["t"] = row["t"].astimezone(UTC)
+    return {name: value for name, value in row.items() if value is not None or name.startswith("__")}
+
+
+def oracle(records: Sequence[bytes | None], topic: Topic = TOPIC) -> list[dict[str, Any]]:
+    read = reader(SCHEMA, topic)
+    return [_as_spark(read(record)) for record in records]
+
+
+def _as_spark(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, **({"map": dict(row["map"])} if "map" in row else {})}
+
+
+NO_OBJECT = (
+    (None, "null value"),
+    (b"", "not exactly one JSON object"),
+    (b"null", "not exactly one JSON object"),
+    (b"[]", "not exactly one JSON object"),
+    (b"12", "not exactly one JSON object"),
+    (b'{"s": "a"', "not exactly one JSON object"),
+    (b'{"s": "a",}', "not exactly one JSON object"),
+    (b'{"s": "a"} {"s": "b"}', "not exactly one JSON object"),
+    (b'{"s": "a"} x', "not exactly one JSON object"),
+    (b"{'s': 'a'}", "not exactly one JSON object"),
+    (b'{"s": "a\nb"}', "not exactly one JSON object"),
+    (b'{"s": "\\x"}', "not exactly one JSON object"),
+    (b'{"d": NaN}', "not exactly one JSON object"),
+    (b'{"d": -Infinity}', "not exactly one JSON object"),
+    (b'{"d": 01}', "not exactly one JSON object"),
+    (b'{"d": 1.}', "not exactly one JSON object"),
+    (b'{"d": +1}', "not exactly one JSON object"),
+    (b'\xef\xbb\xbf{"s": "a"}', "not exactly one JSON object"),
+    (b'{"s": "\xff"}', "not UTF-8"),
+    (b'{"s": "\xed\xa0\x80"}', "not UTF-8"),
+    (b'{"s": "\\ud800"}', "not UTF-8"),
+    (b'{"map": {"\\udc00": 1}}', "not UTF-8"),
+    (b'{"s": "a", "s": "b"}', "repeated key"),
+    (b'{"unknown": {"a": 1, "a": 2}}', "repeated key"),
+    (b'{"s": "a", "\\u0073": "b"}', "repeated key"),
+    (b'{"d": 1e400}', "number out of range: d"),
+    (b'{"f": 1e39}', "number out of range: f"),
+    (b'{"i": 2147483648}', "number out of range: i"),
+    (b'{"l": 9223372036854775808}', "number out of range: l"),
+    (b'{"n": 1000}', "number out of range: n"),
+    (b'{"n": 0.001}', "number out of range: n"),
+    (b'{"n": 1e999999999}', "number out of range: n"),
+    (b'{"n": 1e99999999999}', "number out of range: n"),
+    (b'{"n": 1e-99999999999}', "number out of range: n"),
+    (b'{"l": ' + b"9" * 5000 + b"}", "number out of range"),
+    (b"[" * 100_000, "not exactly one JSON object"),
+    (b'{"z": ' + b"[" * 400 + b"]" * 400 + b"} x", "not exactly one JSON object"),
 )
-def test_a_record_that_is_no_object_of_ours(record: bytes | None, reason: str) -> None:
-    assert read(record) == {"__parse": reason, "__bad": None}
-
-
-@pytest.mark.parametrize(
-    ("record", "column"),
-    [
-        (b'{"s": 12}', "s"),
-        (b'{"s": {"x": 1}}', "s"),
-        (b'{"s": true}', "s"),
-        (b'{"i": "7"}', "i"),
-        (b'{"i": 7.0}', "i"),
-        (b'{"i": true}', "i"),
-        (b'{"d": "1.5"}', "d"),
-        (b'{"d": false}', "d"),
-        (b'{"b": 1}', "b"),
-        (b'{"n": "1.5"}', "n"),
-        (b'{"t": 1}', "t"),
-        (b'{"t": "yesterday"}', "t"),
-        (b'{"t": "2013-02-30T00:00:00"}', "t"),
-        (b'{"day": "2013-13-01"}', "day"),
-        (b'{"list": 1}', "list"),
-        (b'{"list": ["1"]}', "list"),
-        (b'{"map": []}', "map"),
-        (b'{"sub": {"x": "1"}}', "sub"),
-        (b'{"bin": "%%"}', "bin"),
-    ],
+WRONG_TYPE = (
+    (b'{"s": 12}', "s"),
+    (b'{"s": {"x": 1}}', "s"),
+    (b'{"s": true}', "s"),
+    (b'{"i": "7"}', "i"),
+    (b'{"i": 7.0}', "i"),
+    (b'{"i": true}', "i"),
+    (b'{"d": "1.5"}', "d"),
+    (b'{"d": false}', "d"),
+    (b'{"b": 1}', "b"),
+    (b'{"n": "1.5"}', "n"),
+    (b'{"t": 1}', "t"),
+    (b'{"t": "yesterday"}', "t"),
+    (b'{"t": "2013-02-30T00:00:00"}', "t"),
+    (b'{"t": "2013-02-03T24:00:00"}', "t"),
+    (b'{"t": "2013-02-03T12.5"}', "t"),
+    (b'{"t": "0001-01-01T00:00:00+01:00"}', "t"),
+    (b'{"t": "2013-02-03T12:00:00 UTC"}', "t"),
+    (b'{"day": "2013-13-01"}', "day"),
+    (b'{"day": "2013-01-01T00:00:00"}', "day"),
+    (b'{"list": 1}', "list"),
+    (b'{"list": ["1"]}', "list"),
+    (b'{"map": []}', "map"),
+    (b'{"sub": {"x": "1"}}', "sub"),
+    (b'{"bin": "%%"}', "bin"),
+    (b'{"bin": "AAE"}', "bin"),
 )
-def test_a_value_of_another_type(record: bytes, column: str) -> None:
-    found = read(record)
-    assert (found["__parse"], found["__bad"], column in found) == (None, [column], False)
 
 
-def test_good_values() -> None:
+def test_a_record_that_is_no_object_of_ours(spark: SparkSession) -> None:
+    found = read(spark, [record for record, _ in NO_OBJECT])
+    assert found == [{"__parse": reason, "__bad": None} for _, reason in NO_OBJECT]
+
+
+def test_a_value_of_another_type(spark: SparkSession) -> None:
+    found = read(spark, [record for record, _ in WRONG_TYPE])
+    assert found == [{"__parse": None, "__bad": [column]} for _, column in WRONG_TYPE]
+
+
+def test_good_values(spark: SparkSession) -> None:
     record = (
-        '{"s": "é", "i": -1, "l": 9007199254740993, "d": 12, "f": 0.5, "b": true, "n": 12.3, "t": '
-        '"2013-01-01T12:00:00.000001+02:00", "day": "2013-01-01", "list": [1, null], "map": {"k": 1.0}, "sub": {}, '
-        '"bin": "AAE="}'
+        '{"s": "é\\ud83d\\ude00", "i": -1, "l": 9007199254740993, "d": 12, "f": 0.5, "b": true, "n": 12.3, "t": '
+        '"2013-01-01T12:00:00.0000019+02:00", "day": "2013-01-01", "list": [1, null], "map": {"k": 1.0, "a": null}, '
+        '"sub": {}, "bin": "AAE="}'
     )
-    assert read(record.encode()) == {
-        "s": "é", "i": -1, "l": 9007199254740993, "d": 12.0, "f": 0.5, "b": True, "n": Decimal("12.30"),
+    assert read(spark, [record.encode()]) == [{
+        "s": "é😀", "i": -1, "l": 9007199254740993, "d": 12.0, "f": 0.5, "b": True, "n": Decimal("12.30"),
         "t": datetime(2013, 1, 1, 10, 0, 0, 1, tzinfo=UTC), "day": date(2013, 1, 1), "list": [1, None],
-        "map": [("k", 1.0)], "sub": {"x": None}, "bin": b"\x00\x01", "__parse": None, "__bad": None,
-    }  # fmt: skip
+        "map": {"k": 1.0, "a": None}, "sub": {"x": None}, "bin": bytearray(b"\x00\x01"), "__parse": None, "__bad": None,
+    }]  # fmt: skip
 
 
-def test_names_match_case_exactly_and_missing_is_null() -> None:
-    assert read(b'{"S": "a", "s": null}') == {"__parse": None, "__bad": None}
+def test_names_match_case_exactly_and_missing_is_null(spark: SparkSession) -> None:
+    assert read(spark, [b'{"S": "a", "s": null}']) == [{"__parse": None, "__bad": None}]
 
 
-def test_a_time_without_a_zone_is_utc() -> None:
-    assert read(b'{"t": "2013-01-01T12:00:00"}')["t"] == datetime(2013, 1, 1, 12, tzinfo=UTC)
+def test_a_time_without_a_zone_is_utc(spark: SparkSession) -> None:
+    (found,) = read(spark, [b'{"t": "2013-01-01T12:00:00"}'])
+    assert found["t"] == datetime(2013, 1, 1, 12, tzinfo=UTC)
+
+
+def test_minus_zero_is_a_real_number_only(spark: SparkSession) -> None:
+    found = read(spark, [b'{"d": -0}', b'{"d": -0.0}'])
+    assert [str(row["d"]) for row in found] == ["0.0", "-0.0"]
 
 
 @pytest.mark.parametrize(("unit", "number"), [("s", "1.5"), ("ms", "1500"), ("us", "1500000")])
-def test_times_as_numbers(unit: str, number: str) -> None:
-    found = reader(SCHEMA, Topic(topic="t", time_unit=unit))(f'{{"t": {number}}}'.encode())
+def test_times_as_numbers(spark: SparkSession, unit: str, number: str) -> None:
+    topic = Topic(topic="t", time_unit=unit)
+    (found, tiny) = read(spark, [f'{{"t": {number}}}'.encode(), b'{"t": 1e-999999999}'], topic)
     assert found["t"] == datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)
+    assert tiny["t"] == datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("number", ["1e400", "1e999999999", "99999999999999999999", "-1e17"])
-def test_a_time_beyond_the_calendar_is_out_of_range(number: str) -> None:
-    found = reader(SCHEMA, Topic(topic="t", time_unit="s"))(f'{{"t": {number}}}'.encode())
-    assert found["__parse"] == "number out of range: t"
+def test_a_time_beyond_the_calendar_is_out_of_range(spark: SparkSession) -> None:
+    numbers = ("1e400", "1e999999999", "99999999999999999999", "-1e17", "253402300800")
+    found = read(spark, [f'{{"t": {number}}}'.encode() for number in numbers], Topic(topic="t", time_unit="s"))
+    assert [row["__parse"] for row in found] == ["number out of range: t"] * len(numbers)
 
 
-def test_unknown_fields_are_refused_where_the_topic_says_so() -> None:
-    strict = reader(SCHEMA, Topic(topic="t", unknown="reject"))
-    assert (strict(b'{"s": "a", "z": 1}')["__bad"], read(b'{"s": "a", "z": 1}')["__bad"]) == (["*"], None)
+def test_unknown_fields_are_refused_where_the_topic_says_so(spark: SparkSession) -> None:
+    record = b'{"s": "a", "z": 1}'
+    strict, lax = read(spark, [record], Topic(topic="t", unknown="reject")), read(spark, [record])
+    assert (strict[0]["__bad"], lax[0]["__bad"]) == (["*"], None)
 
 
-@given(st.binary(max_size=200) | st.text(alphabet='{}[]":,0123456789eE.-+\\u slidbt', max_size=40).map(str.encode))
-def test_no_bytes_raise(record: bytes) -> None:
-    assert "__parse" in read(record)
+def test_any_bytes_are_read_as_plain_python_reads_them(spark: SparkSession) -> None:
+    made = random.Random(7)
+    records = [_record(made) for _ in range(4000)]
+    for topic in (TOPIC, Topic(topic="t", time_unit="ms", unknown="reject")):
+        differ = [
+            (record, ours, theirs)
+            for record, ours, theirs in zip(records, read(spark, records, topic), oracle(records, topic), strict=True)
+            if repr(_sorted(ours)) != repr(_sorted(theirs))
+        ]
+        assert differ == []
+
+
+def _sorted(row: dict[str, Any]) -> list[tuple[str, Any]]:
+    plain = {**row, **({"bin": bytes(row["bin"])} if "bin" in row else {})}
+    plain |= {"map": sorted(row["map"].items())} if "map" in row else {}
+    plain |= {"n": row["n"] + 0} if "n" in row else {}
+    plain |= {"f": struct.unpack("<f", struct.pack("<f", row["f"]))[0]} if "f" in row else {}
+    return sorted(plain.items(), key=lambda item: item[0])
+
+
+NUMBERS = (
+    "0", "-0", "7", "-128", "32768", "2147483647", "-2147483649", "9007199254740993", "1e3", "1.5", "-0.0", "0.10",
+    "1.7976931348623157e308", "5e-324", "3.4028235e38", "3.4028236e38", "999.99", "99.995", "1e-7", "123456789012",
+)  # fmt: skip
+TIMES = (
+    "2013-01-01", "20130101", "2013-W01-1", "2013W011", "2013W01", "2013-W53", "2013-01-01T", "2013-01-01 12:30",
+    "2013-01-01T1230", "2013-01-01T12:30:15,25", "2013-01-01T12:30:15.1234567Z", "20130101T123015+0530",
+    "2013-01-01T12:30:15-23:59", "9999-12-31T23:59:59.999999", "0002-01-01T00:00:00", "2013-01-01T12:3", "2013-1-1",
+    "2013-01-01T12:30:60", "2013-01-01T12:30:15+24:00", "2013-02-29", "2012-02-29T00:00Z", "1582-10-10T00:00:00",
+    "2013-W011", "2013-01-01T12:30:15+01:00:00.5", "2013-01-01T12:30:15.", "2013-01-01T12:30:15Zx", "20130101T12",
+)  # fmt: skip
+TEXTS = ("", "a", "é", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\/\\b\\f", "AAE=", "AA==", "AA=", "/+8=", "a b")
+
+
+def _record(made: random.Random) -> bytes:
+    """Mostly an object of declared columns with fitting and unfitting values; some of it damaged."""
+    if made.random() < 0.1:
+        return "".join(made.choices('{}[]":,0123456789eE.-+\\u slidbt', k=made.randrange(30))).encode()
+    names = made.sample([*SCHEMA.fieldNames(), "z"], made.randrange(4))
+    text = "{" + ", ".join(f'"{name}": {_value(made, name)}' for name in names) + "}"
+    record = bytearray(text.encode())
+    if made.random() < 0.15:
+        record[made.randrange(len(record))] = made.choice([*b'"{}[],:\\x\x00\xff 09.'])
+    return bytes(record)
+
+
+def _value(made: random.Random, name: str, depth: int = 0) -> str:
+    fitting = {"s": TEXTS, "bin": TEXTS, "t": TIMES, "day": TIMES}.get(name)
+    kind = made.randrange(9)
+    if fitting and kind < 6:
+        return f'"{made.choice(fitting)}"'
+    if kind < 5 and name not in ("list", "map", "sub"):
+        return made.choice(NUMBERS)
+    if depth < 2 and (kind < 8 or name in ("list", "map", "sub")):
+        inner = [_value(made, made.choice("ids"), depth + 1) for _ in range(made.randrange(3))]
+        return f"[{','.join(inner)}]" if name == "list" or kind == 6 else _object(made, inner)
+    return made.choice(["null", "true", "false", *NUMBERS, *(f'"{text}"' for text in (*TEXTS, *TIMES))])
+
+
+def _object(made: random.Random, inner: Sequence[str]) -> str:
+    return "{" + ",".join(f'"{made.choice("xyk")}": {value}' for value in inner) + "}"

@@ -161,9 +161,9 @@ def printed(report: JobReport, *, as_json: bool) -> str:
 
 def test_what_machines_see_is_all_of_it(world: World, report: JobReport) -> None:
     plain = show.as_plain(report)
-    assert set(plain) == {"models", "steps", "actuals", "columns", "unused", "left_out"}
+    assert set(plain) == {"models", "steps", "actuals", "columns", "unused", "left_out", "lane"}
     assert set(plain["steps"][0]) == {
-        "step", "table", "strategy", "why", "version", "size", "reads", "reach", "adds", "unused", "read",
+        "step", "table", "strategy", "why", "version", "size", "reads", "reach", "adds", "unused", "read", "lane",
     }  # fmt: skip
     assert set(plain["steps"][0]["size"]) == {"bytes", "files", "rows"}
     assert "late_by" in printed(report, as_json=True)

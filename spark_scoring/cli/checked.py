@@ -13,6 +13,9 @@ from spark_scoring.wide.strategy import size_text
 def parts(report: JobReport) -> Iterator[Table | str]:
     """The report as titles and the lines below them."""
     yield as_lines({f"model {role}": text for role, text in report.models})
+    if report.lane is not None:
+        yield "lane realtime"
+        yield as_lines({"can run": "everything"} if not report.lane else {"cannot run": "\n".join(report.lane)})
     for index, step in enumerate(report.steps):
         yield f"steps[{index}] {step.step}"
         yield as_lines(_step(step))

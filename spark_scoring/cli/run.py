@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from spark_scoring import show
+from spark_scoring import errors, show
 from spark_scoring.cli.options import JOB, JSON, duration, interval, now, span, spark_for, told_to_stop
-from spark_scoring.spec.job import Job
+from spark_scoring.spec.job import LANES, REALTIME, Job
 from spark_scoring.spec.wide import WideTable
 
 SAMPLE_ROWS = 2_000
@@ -29,6 +29,8 @@ def check(job: str, as_json: bool) -> None:
     spec = Job.load(job)
     with show.working(f"check {spec.name}"):
         report = checked(spark_for(spec), spec)
+    if spec.lane == REALTIME and report.lane:
+        raise errors.not_on_lane(spec.path, reasons=report.lane)
     show.result(report, as_json=as_json, title=f"{spec.name}: ready to run", parts=parts(report))
 
 
@@ -179,15 +181,21 @@ def score(job: str, start: str, end: str, cut: str, resume: bool, allow_empty: b
     help="How long to wait for a broker that does not answer at the start, as 30s. Without it: 30s for a new output, "
     "10m for one that holds commits of this job.",
 )
-def stream(job: str, once: bool, broker_timeout: str | None) -> None:
+@click.option(
+    "--lane", type=click.Choice(LANES), help="micro-batch, or realtime: milliseconds to a topic of scores. Else JOB's."
+)
+def stream(job: str, once: bool, broker_timeout: str | None, lane: str | None) -> None:
     """Score JOB's topic into Delta, one commit a micro-batch. SIGTERM ends it after the micro-batch at work.
 
     \b
     Example:  spark-scoring stream conf/flights/job.yaml
     """
-    from spark_scoring.run.stream import stream as streamed
+    from spark_scoring.run.lane.runner import realtime
+    from spark_scoring.run.stream import stream as micro_batches
 
     spec = Job.load(job)
+    spec = spec.on_lane(lane or spec.lane)
+    streamed = realtime if spec.lane == REALTIME else micro_batches
     patience = duration("--broker-timeout", broker_timeout) if broker_timeout else None
     with told_to_stop() as (stop, handle):
         spark = spark_for(spec)

@@ -6,6 +6,7 @@ A message says where, what was given, what there is, and what to do; never a sec
 
 from spark_scoring.errors.base import *
 from spark_scoring.errors.config import *
+from spark_scoring.errors.lane import *
 from spark_scoring.errors.models import *
 from spark_scoring.errors.runs import *
 from spark_scoring.errors.stream import *

@@ -5,7 +5,7 @@ import json
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io.files import read_text
+from spark_scoring.io.files import exists, list_names, read_text
 from spark_scoring.spec.plan import Ranges
 
 Bounds = dict[str, dict[int, int]]
@@ -37,6 +37,24 @@ def batch_ranges(spark: SparkSession, checkpoint: str, batch_id: int, *, job: st
         topic: {partition: (start.get(topic, {}).get(partition, 0), end) for partition, end in spans.items()}
         for topic, spans in until.items()
     }
+
+
+def committed(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | None:
+    """topic -> partition -> the offset after the newest committed batch; None where no batch was committed.
+
+    Raises: StateError: a file is damaged.
+    """
+    done = [int(name) for name in list_names(spark, f"{checkpoint}/commits") if name.isdigit()]
+    return _offsets(spark, f"{checkpoint}/offsets/{max(done)}", job=job) if done else None
+
+
+def first(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | None:
+    """topic -> partition -> the offset at which the checkpoint's query began; None where it has not.
+
+    Raises: StateError: the file is damaged.
+    """
+    path = f"{checkpoint}/sources/0/0"
+    return _offsets(spark, path, job=job) if exists(spark, path) else None
 
 
 def _offsets(spark: SparkSession, path: str, *, job: str) -> Bounds:

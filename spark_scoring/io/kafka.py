@@ -33,26 +33,37 @@ class TopicState:
 
 
 def stream(
-    spark: SparkSession, kafka: Kafka, topics: Sequence[str], *, starting: str | Mapping[str, Any], most: int,
-    fail_on_loss: bool = True,
+    spark: SparkSession, kafka: Kafka, topics: Sequence[str], *, starting: str | Mapping[str, Any], most: int | None,
+    fail_on_loss: bool = True, headers: bool = False,
 ) -> DataFrame:  # fmt: skip
-    """The unbounded records of all topics, one source, so that its offsets are keyed by topic."""
+    """The unbounded records of all topics, one source, so that its offsets are keyed by topic.
+
+    `most`: how many records a micro-batch takes. `headers`: also `__headers`.
+    """
     reader = spark.readStream.format("kafka").options(**_options(kafka), subscribe=",".join(topics))
     reader = reader.option("failOnDataLoss", str(fail_on_loss).lower())
     start = starting if isinstance(starting, str) else json.dumps(starting)
-    return _records(reader.option("startingOffsets", start).option("maxOffsetsPerTrigger", most).load())
+    reader = reader.option("startingOffsets", start).option("includeHeaders", str(headers).lower())
+    reader = reader if most is None else reader.option("maxOffsetsPerTrigger", most)
+    return _records(reader.load(), headers=headers)
 
 
-def between(spark: SparkSession, kafka: Kafka, ranges: Ranges) -> DataFrame:
-    """The committed records of the ranges, each record once."""
+def sink(kafka: Kafka) -> dict[str, str]:
+    """Options of Spark's sink: each record is sent at once, and acknowledged by all replicas."""
+    given = {name if name.startswith("kafka.") else f"kafka.{name}": value for name, value in kafka.options}
+    return {**given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
+
+
+def between(spark: SparkSession, kafka: Kafka, ranges: Ranges, *, headers: bool = False) -> DataFrame:
+    """The committed records of the ranges, each record once; `headers`: also `__headers`."""
     bounds = [
         {topic: {str(p): span[end] for p, span in spans.items()} for topic, spans in ranges.items()} for end in (0, 1)
     ]
     # by partition: with `subscribe` Spark wants offsets for the partitions that no range names, too
     assigned = json.dumps({topic: sorted(spans) for topic, spans in ranges.items()})
     reader = spark.read.format("kafka").options(**_options(kafka), assign=assigned)
-    reader = reader.option("startingOffsets", json.dumps(bounds[0]))
-    return _records(reader.option("endingOffsets", json.dumps(bounds[1])).load())
+    reader = reader.option("startingOffsets", json.dumps(bounds[0])).option("includeHeaders", str(headers).lower())
+    return _records(reader.option("endingOffsets", json.dumps(bounds[1])).load(), headers=headers)
 
 
 def topic_states(
@@ -202,7 +213,8 @@ def _options(kafka: Kafka) -> dict[str, str]:
     }
 
 
-def _records(frame: DataFrame) -> DataFrame:
+def _records(frame: DataFrame, *, headers: bool = False) -> DataFrame:
     # named as no declared column may be
     names = {"topic": "__topic", "partition": "__partition", "offset": "__offset", "timestamp": "__timestamp"}
-    return frame.select(*[F.col(name).alias(own) for name, own in {**names, "value": "__raw"}.items()])
+    names |= {"value": "__raw"} | ({"headers": "__headers"} if headers else {})
+    return frame.select(*[F.col(name).alias(own) for name, own in names.items()])

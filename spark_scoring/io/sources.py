@@ -96,7 +96,7 @@ def _json(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> D
     topic = Topic(topic=source.location, time_unit=options.pop("time_unit", None))
     lines = spark.read.format("text").options(**options).load(source.location)
     value = F.encode("value", "utf-8")
-    return lines.select(parsed(value, schema_of(columns), topic).alias("row")).select("row.*")
+    return lines.select(parsed(spark, value, schema_of(columns), topic).alias("row")).select("row.*")
 
 
 def _csv(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> DataFrame:

@@ -14,6 +14,7 @@ from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import inputs, output
 from spark_scoring.run.actuals import pin_actuals, with_actuals
 from spark_scoring.run.inputs import Tables
+from spark_scoring.run.lane.fit import refusals, step_refusal
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.target import check_target
 from spark_scoring.spec.job import Job, Source
@@ -32,7 +33,8 @@ WHOLE = "all of it, once a version"
 class StepReport:
     """One step of the wide table: how its table, at which version, comes to the rows, and what is read of it.
 
-    `unused`: what it adds although no model or rule needs it. `read`: False for a step that is left out.
+    `unused`: what it adds although no model or rule needs it. `read`: False for a step that is left out. `lane`: why it
+    cannot run on the real-time lane, None if it can.
     """
 
     step: str
@@ -46,6 +48,7 @@ class StepReport:
     adds: tuple[str, ...]
     unused: tuple[str, ...]
     read: bool
+    lane: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +70,7 @@ class JobReport:
     """What `check` found: the models by role, the steps, the actuals, and the output's columns.
 
     `unused`: columns that no model or rule needs. `left_out`: the steps that are not computed because of it.
+    `lane`: what cannot run on the real-time lane, and why; None for a job without `output.topic`.
     """
 
     models: tuple[tuple[str, str], ...]
@@ -75,6 +79,7 @@ class JobReport:
     columns: tuple[str, ...]
     unused: tuple[str, ...]
     left_out: tuple[str, ...]
+    lane: tuple[str, ...] | None
 
 
 def analyse(
@@ -117,6 +122,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
         columns=tuple(analysed[0].columns),
         unused=tuple(name for step in steps for name in step.unused),
         left_out=tuple(step.step for step in steps if not step.read),
+        lane=refusals(spark, job, models) if job.output.topic else None,
     )
 
 
@@ -149,6 +155,7 @@ def _steps(spark: SparkSession, job: Job, tables: Tables, *, models: Sequence[Sc
                 adds=step.adds,
                 unused=tuple(name for name in step.adds if name.lower() not in wanted),
                 read=step.read,
+                lane=step_refusal(step, job=job, version=tables.versions[step.table] if step.table else None),
             )
             for step in strategies(wide, frames, needed=needed)
         ]

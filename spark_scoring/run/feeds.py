@@ -225,7 +225,7 @@ def about_of(metadata: str | None, table: str) -> dict[str, Any] | None:
 
 def _checked(records: DataFrame, feed: Feed) -> DataFrame:
     own = records.where(F.col("__topic") == feed.topic.topic)
-    row = parsed(F.col("__raw"), schema_of(feed.table.columns), feed.topic)
+    row = parsed(own.sparkSession, F.col("__raw"), schema_of(feed.table.columns), feed.topic)
     frame = own.withColumn("__row", row).select("__topic", "__partition", "__offset", "__timestamp", "__raw", "__row.*")
     # a time that is null or far away is kept: such a row of a table matches nothing
     contract = Rows(key=(), time="", columns=feed.table.columns)

@@ -18,7 +18,7 @@ from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.lease import held
 from spark_scoring.run.ledger import Standing
 from spark_scoring.run.takeover import Accepted, Takeover
-from spark_scoring.spec.job import Job
+from spark_scoring.spec.job import REALTIME, Job
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -48,8 +48,10 @@ def checkpoint_of(job: Job) -> str:
 
 
 def topics_of(job: Job) -> list[str]:
-    """All topics that the job reads, its feeds' too."""
+    """All topics that the job reads, the rows' first: its feeds, or on the real-time lane the scores."""
     assert job.stream is not None
+    if job.lane == REALTIME:
+        return [job.stream.topic, str(job.output.topic)]
     return [job.stream.topic, *[table.feed.topic for table in job.tables if table.feed is not None]]
 
 
@@ -75,13 +77,16 @@ def starting(known: Standing, states: Mapping[str, TopicState], *, otherwise: st
     }
 
 
-def begin(spark: SparkSession, job: Job, states: Mapping[str, TopicState], *, consent: Consent) -> None:
+def begin(
+    spark: SparkSession, job: Job, states: Mapping[str, TopicState], *, consent: Consent,
+    ends: Mapping[str, Mapping[int, int]] | None = None,
+) -> None:  # fmt: skip
     """Make the first generation of a job whose output table is there already: of two that try, one fails.
 
     Where there is no table, the commit that creates it is the one that decides.
     """
     assert job.kafka is not None
-    ends = {t: dict(s.earliest if job.kafka.start == "earliest" else s.latest) for t, s in states.items()}
+    ends = ends or {t: dict(s.earliest if job.kafka.start == "earliest" else s.latest) for t, s in states.items()}
     ids = {topic: state.topic_id for topic, state in states.items()}
     begun = _takeover(job, _Plan(ends=ends, topic_ids=ids, accepted=()), consent)
     path = str(job.output.stream)
@@ -201,6 +206,10 @@ def _unknown_feeds(
 ) -> list[Accepted]:
     """Feeds of which no log says how far they were read: they go on at the topic's end, which must be accepted."""
     if not base.expired:
+        return []
+    if job.lane == REALTIME:
+        # whatever the topic of scores still holds may be landed: what is in the table is not landed again
+        ends[topics_of(job)[1]] = dict(states[topics_of(job)[1]].earliest)
         return []
     accepted = []
     for topic in topics_of(job)[1:]:

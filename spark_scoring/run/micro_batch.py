@@ -79,7 +79,7 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
     )
     plan = _write(records, plan, context=context, known=known, serving=serving, tables=tables)
     reached("after_commit")
-    _brake(job, plan)
+    brake(job, plan)
     return known.after(plan)
 
 
@@ -102,7 +102,7 @@ def rows_of(records: DataFrame, job: Job, *, serving: Serving, topic_ids: Mappin
         F.col("__offset").alias("offset"),
         F.col("__timestamp").alias("timestamp"),
     )
-    row = parsed(F.col("__raw"), schema_of(wide.rows.columns), topic)
+    row = parsed(own.sparkSession, F.col("__raw"), schema_of(wide.rows.columns), topic)
     frame = own.select(row.alias("__row"), source.alias("__source"), "__raw")
     return frame.select("__row.*", "__source", "__raw")
 
@@ -168,7 +168,7 @@ def _write(
         reach = reach_of(rows, tables.wide)
     frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach).persist()
     try:
-        plan = replace(plan, counts=_counts(frame))
+        plan = replace(plan, counts=counts_of(frame))
         reached("before_commit")
         return _commit_once(output.stamped(frame, plan), plan, context=context, known=known)
     finally:
@@ -207,13 +207,15 @@ def _made_by_another(plan: Plan, *, context: Context) -> Plan:
     return newest
 
 
-def _counts(frame: DataFrame) -> Counts:
+def counts_of(frame: DataFrame) -> Counts:
+    """How many of the rows were scored, and how many rejected."""
     # one group is one task after the shuffle, whatever `spark.sql.shuffle.partitions` says
     (row,) = frame.selectExpr("count(*) as rows", "count_if(outcome = 'scored') as scored").collect()
     return Counts(rows=row["rows"], scored=row["scored"], rejected=row["rows"] - row["scored"])
 
 
-def _brake(job: Job, plan: Plan) -> None:
+def brake(job: Job, plan: Plan) -> None:
+    """Raises: RunError: the commit rejected more than the job allows."""
     rule, counts = job.stop_when, plan.counts
     if rule is None or counts is None or counts.rows < rule.min_rows or not protected("brake"):
         return

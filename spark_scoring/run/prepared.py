@@ -78,6 +78,11 @@ class Prepared:
             self._needs_reach = (about, needs_reach(wide, tables.frames, tables, limit=broadcast_limit(self.spark)))
         return self._needs_reach[1]
 
+    def make(self) -> None:
+        """Make the indexes now that would be made with their first use."""
+        for kept in self._indexes.values():
+            kept.frame.count()
+
     def close(self) -> None:
         """Free what the indexes hold."""
         for kept in self._indexes.values():

@@ -101,7 +101,7 @@ def _rejected(spark: SparkSession, job: Job, *, reason: str, within: Within) -> 
 
 def _rows(then: DataFrame, job: Job, tables: inputs.Tables) -> DataFrame:
     assert job.stream is not None
-    row = parsed(F.col("raw"), schema_of(tables.wide.rows.columns), job.stream)
+    row = parsed(then.sparkSession, F.col("raw"), schema_of(tables.wide.rows.columns), job.stream)
     frame = then.select(row.alias("__row"), F.col("source").alias("__source"), F.col("raw").alias("__raw"))
     return frame.select("__row.*", "__source", "__raw")
 

@@ -9,6 +9,7 @@ from spark_scoring.errors import SparkScoringError, feed_not_read
 from spark_scoring.models.flavor import pin
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import check, inputs
+from spark_scoring.run.lane.fit import check_fit
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.wide import WideTable
 
@@ -57,6 +58,7 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
         models = (*serving.models[:place], candidate, *serving.models[place + 1 :])
         check_feeds(job, inputs.one_wide(serving.models), inputs.one_wide(models))
         check.analyse(spark, job, models, target=str(job.output.stream))
+        check_fit(spark, job, models)
     except SparkScoringError as error:
         log.warning("%s is refused, %s stays: %s", uri, serving.uris[place], error)
         return replace(serving, refused=(*serving.refused, (uri, str(error))))

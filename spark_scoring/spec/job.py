@@ -3,12 +3,20 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from spark_scoring.errors import bad_value, contradiction, missing_key, name_taken, reserved_name, unknown_name
+from spark_scoring.errors import (
+    bad_value,
+    contradiction,
+    missing_key,
+    missing_part,
+    name_taken,
+    reserved_name,
+    unknown_name,
+)
 from spark_scoring.spec.actuals import Actual, read_actuals
 from spark_scoring.spec.nouns import AsOf
 from spark_scoring.spec.read import Reader, expand, read_yaml
@@ -30,9 +38,11 @@ __all__ = [
     "check_job_against_wide",
 ]  # fmt: skip
 
+REALTIME_BATCH, SHORTEST_BATCH = timedelta(minutes=1), timedelta(seconds=1)
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 KEEP = ("input", "features")
 RUNTIMES = ("arrow", "compiled")
+MICRO_BATCH, REALTIME = LANES = ("micro-batch", "realtime")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +60,11 @@ class ModelRef:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """The output tables and what is stored beside the score."""
+    """The output tables, what is stored beside the score, and the topic of scores of the real-time lane."""
 
     batch: str | None = None
     stream: str | None = None
+    topic: str | None = None
     keep: tuple[str, ...] = KEEP
 
 
@@ -67,9 +78,13 @@ class StopWhen:
 
 @dataclass(frozen=True, kw_only=True)
 class Trigger:
-    """How often a micro-batch begins; None: the backlog once, then the end."""
+    """How often a micro-batch begins; None: the backlog once, then the end.
+
+    `realtime`: how long a batch of the real-time lane is, at the end of which its checkpoint is written.
+    """
 
     every: timedelta | None
+    realtime: timedelta = REALTIME_BATCH
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +101,7 @@ class Job:
     output: Output
     trigger: Trigger = Trigger(every=None)
     stop_when: StopWhen | None = None
+    lane: str = MICRO_BATCH
     state: str
     registry: str = field(repr=False)  # its URI may hold a password
     trust: tuple[str, ...] = ()
@@ -123,14 +139,24 @@ class Job:
                 return actual
         raise unknown_name(where, kind=f"actual of {self.path}", given=name, known=[one.name for one in self.actuals])
 
+    def on_lane(self, lane: str) -> "Job":
+        """The same job on a lane.
+
+        Raises: ConfigError: it lacks what the lane needs.
+        """
+        if lane == REALTIME and not (self.stream and self.kafka and self.output.stream and self.output.topic):
+            parts = "rows.stream, kafka, output.stream and output.topic"
+            raise missing_part(self.path, part=parts, command=f"stream --lane {lane}")
+        return replace(self, lane=lane)
+
     def model(self, role: str) -> ModelRef | None:
         """The first model in a role."""
         return next((model for model in self.models if model.role == role), None)
 
 
 TOP = (
-    "name", "rows", "kafka", "tables", "actuals", "models", "output", "trigger", "stop_when", "state", "registry",
-    "trust",
+    "name", "rows", "kafka", "tables", "actuals", "models", "output", "trigger", "stop_when", "lane", "state",
+    "registry", "trust",
 )  # fmt: skip
 
 
@@ -153,6 +179,7 @@ def _read_job(reader: Reader) -> Job:
         output=_read_output(reader.need("output", "where scores go: batch, stream or both")),
         trigger=reader.maybe("trigger", _read_trigger, Trigger(every=None)),
         stop_when=reader.maybe("stop_when", _read_stop_when, None),
+        lane=reader.maybe("lane", lambda found: found.one_of(*LANES), MICRO_BATCH),
         state=reader.need("state", "a folder for the checkpoint and run plans").text("a path"),
         registry=reader.need("registry", "the MLflow registry, as in sqlite:///mlflow.db").text("a URI"),
         trust=reader.maybe("trust", _read_trust, ()),
@@ -185,6 +212,8 @@ def _check_places(job: Job, *, reader: Reader) -> None:
     if job.output.batch and job.output.batch.rstrip("/") == (job.output.stream or "").rstrip("/"):
         why, do = "each is a ledger of its own", "Give two paths"
         raise contradiction(reader.need("output", "").where, given="batch and stream in one table", why=why, do=do)
+    if job.lane == REALTIME:
+        _check_lane(job, reader=reader)
     topics = [("rows.stream", job.stream)] if job.stream else []
     topics += [(f"tables.{table.name}.feed", table.feed) for table in job.tables if table.feed]
     seen: dict[str, str] = {}
@@ -194,6 +223,18 @@ def _check_places(job: Job, *, reader: Reader) -> None:
             raise name_taken(where, given=topic.topic, taken_by=taken_by)
         if topic:
             seen[topic.topic] = place
+    if job.output.topic in seen:
+        where, taken_by = f"{reader.source}: output.topic", f"the topic of {seen[job.output.topic]}"
+        raise name_taken(where, given=job.output.topic, taken_by=taken_by)
+
+
+def _check_lane(job: Job, *, reader: Reader) -> None:
+    for key, there in (("topic", job.output.topic), ("stream", job.output.stream)):
+        if not there:
+            output = reader.need("output", "")
+            meaning = {"topic": "the Kafka topic of scores", "stream": "the table that they are landed in"}[key]
+            given = [name for name, _ in output.items()]
+            raise missing_key(output.where, key=key, given=given, meaning=f"{meaning}, for lane: {REALTIME}")
 
 
 def _read_tables(reader: Reader) -> tuple[TableSource, ...]:
@@ -244,12 +285,13 @@ def _read_trust(reader: Reader) -> tuple[str, ...]:
 
 
 def _read_output(reader: Reader) -> Output:
-    reader.keys("batch", "stream", "keep")
+    reader.keys("batch", "stream", "topic", "keep")
     keep = reader.maybe("keep", lambda found: found.list(f"a list of {', '.join(KEEP)}"), None)
     given = KEEP if keep is None else tuple(item.one_of(*KEEP) for item in keep)
     return Output(
         batch=reader.maybe("batch", lambda found: found.text("a path"), None),
         stream=reader.maybe("stream", lambda found: found.text("a path"), None),
+        topic=reader.maybe("topic", lambda found: found.text("a topic"), None),
         keep=tuple(name for name in KEEP if name in given),
     )
 
@@ -259,8 +301,16 @@ def _read_trigger(reader: Reader) -> Trigger:
         return Trigger(every=None)
     if not isinstance(reader.value, Mapping):
         raise reader.refuse("'once' or a mapping {every: duration}")
-    reader.keys("every")
-    return Trigger(every=reader.need("every", "a duration, as in 5s").duration())
+    reader.keys("every", "realtime")
+    every = reader.need("every", "a duration, as in 5s").duration()
+    return Trigger(every=every, realtime=reader.maybe("realtime", _read_realtime, REALTIME_BATCH))
+
+
+def _read_realtime(reader: Reader) -> timedelta:
+    found = reader.duration()
+    if found < SHORTEST_BATCH:
+        raise bad_value(reader.where, given=str(reader.value), allowed="a duration of 1s at least")
+    return found
 
 
 def _read_stop_when(reader: Reader) -> StopWhen:

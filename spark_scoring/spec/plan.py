@@ -28,18 +28,40 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Landed:
+    """What a commit landed of the real-time lane: which run scored it, and where that run began to read the rows.
+
+    `repeated`: scores of records that were in the table already; `foreign`: what on the topic is nobody's score.
+    """
+
+    run: str
+    start: Mapping[int, int]
+    repeated: int = 0
+    foreign: int = 0
+
+    def pack(self) -> dict[str, Any]:
+        start = {str(partition): offset for partition, offset in sorted(self.start.items())}
+        return {"run": self.run, "start": start, "repeated": self.repeated, "foreign": self.foreign}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Offsets:
-    """The records of a stream commit, and the identity of the topics they came from."""
+    """The records of a stream commit, and the identity of the topics they came from.
+
+    Of the real-time lane these are two topics: the scores that were read, and how far the rows are in the table.
+    """
 
     ranges: Ranges
     topic_ids: Mapping[str, str]
+    landed: Landed | None = None
 
     def pack(self) -> dict[str, Any]:
         ranges = {
             topic: {str(partition): list(span) for partition, span in sorted(partitions.items())}
             for topic, partitions in sorted(self.ranges.items())
         }
-        return {"offsets": ranges, "topic_ids": dict(sorted(self.topic_ids.items()))}
+        packed: dict[str, Any] = {"offsets": ranges, "topic_ids": dict(sorted(self.topic_ids.items()))}
+        return packed if self.landed is None else {**packed, "landed": self.landed.pack()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,13 +185,20 @@ def _unpack_models(given: Mapping[str, Any]) -> tuple[ModelPin, ...]:
     return tuple(ModelPin(role=key.split("_")[0], **values) for key, values in given.items())
 
 
+def _unpack_landed(given: Mapping[str, Any] | None) -> Landed | None:
+    if given is None:
+        return None
+    start = {int(partition): offset for partition, offset in given["start"].items()}
+    return Landed(run=given["run"], start=start, repeated=given["repeated"], foreign=given["foreign"])
+
+
 def _unpack_input(given: Mapping[str, Any]) -> Interval | Offsets | Replay:
     if "offsets" in given:
         ranges = {
             topic: {int(partition): (span[0], span[1]) for partition, span in partitions.items()}
             for topic, partitions in given["offsets"].items()
         }
-        return Offsets(ranges=ranges, topic_ids=dict(given["topic_ids"]))
+        return Offsets(ranges=ranges, topic_ids=dict(given["topic_ids"]), landed=_unpack_landed(given.get("landed")))
     if "replay" in given:
         return Replay(reason=given["replay"]["reason"], moved=dict(given["replay"]["moved"]))
     bounds = given["interval"]

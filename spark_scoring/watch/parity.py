@@ -167,7 +167,7 @@ def rows_again(then: DataFrame, job: Job, wide: WideTable) -> DataFrame:
     nothing = F.struct(F.lit(None).cast("string").alias("__parse"), F.lit(None).cast("array<string>").alias("__bad"))
     own = [F.col(f"input.`{field.name}`").alias(field.name) for field in schema]
     from_input = F.struct(*own, *[nothing[name].alias(name) for name in ("__parse", "__bad")])
-    from_raw = parsed(F.when(F.col("outcome") == "rejected", F.col("raw")), schema, job.stream)
+    from_raw = parsed(then.sparkSession, F.when(F.col("outcome") == "rejected", F.col("raw")), schema, job.stream)
     frame = then.withColumn("__again", from_raw)
     row = F.when(F.col("outcome") == "rejected", F.col("__again")).otherwise(from_input)
     frame = frame.select(row.alias("__row"), F.col("source").alias("__source"), F.col("raw").alias("__raw"))

@@ -12,8 +12,9 @@ from spark_scoring.run import ledger
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan, Replay
-from spark_scoring.watch import ledger_check
+from spark_scoring.watch import lane_check, ledger_check
 from spark_scoring.watch.feed_check import FeedVerdict, check_feed
+from spark_scoring.watch.lane_check import Scored
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +83,13 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     plans = [commit.plan for commit in commits if isinstance(commit.plan.input, Offsets)]
     expired = log[-1].version > 0
     state = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic]
+    lane = lane_check.scored(spark, job, plans, state)
     accepted = [one for takeover in takeovers.values() for one in takeover.accepted]
     return Verdict(
         commits=len(commits),
-        partitions=_partitions(spark, job, rows, plans, state, begun=_begun(job, takeovers, state), expired=expired),
+        partitions=_partitions(
+            spark, job, rows, plans, state, begun=_begun(job, takeovers, state), expired=expired, lane=lane
+        ),
         feeds=tuple(check_feed(spark, job, table, plans, accepted) for table in job.tables if table.feed),
         broken=(
             *ledger_check.created_again(job, plans, takeovers, state),
@@ -158,6 +162,7 @@ def _partitions(
     *,
     begun: Mapping[int, int],
     expired: bool,
+    lane: Scored | None,
 ) -> tuple[Partition, ...]:
     """Of the topic that there is now: what was read of one before it, no broker can tell any more."""
     assert job.stream is not None and job.kafka is not None
@@ -170,19 +175,24 @@ def _partitions(
         ):
             start, until = committed.get(row["partition"], (row["least"], row["most"] + 1))
             committed[row["partition"]] = (min(start, row["least"]), until)
+    landed = {p: until for p, (_, until) in committed.items()}
+    for p, (start, until) in (lane.reached if lane else {}).items():
+        # scored, so that it must be in the table or on its way there
+        start, end = committed.get(p, (start, start))
+        committed[p] = (start, max(end, until))
     readable = {
         p: (max(start, state.earliest.get(p, 0)), until)
         for p, (start, until) in committed.items()
         if max(start, state.earliest.get(p, 0)) < until
     }
-    found = _compared(spark, job, own, readable)
+    found = _compared(spark, job, own, readable, coming=lane.places if lane else None)
     return tuple(
         _partition(
             p,
             committed[p],
             found.get(p, {}),
             state,
-            goes_on=max(committed[p][1], begun.get(p, 0)),
+            goes_on=max(landed.get(p, committed[p][0]), begun.get(p, 0)),
             whole=readable.get(p) == committed[p],
         )
         for p in sorted(committed)
@@ -208,8 +218,9 @@ def _committed(plans: Sequence[Plan], topic: str, state: kafka.TopicState) -> di
 
 
 def _compared(
-    spark: SparkSession, job: Job, own: DataFrame, readable: dict[int, tuple[int, int]]
+    spark: SparkSession, job: Job, own: DataFrame, readable: dict[int, tuple[int, int]], *, coming: DataFrame | None
 ) -> dict[int, dict[str, int]]:
+    """`coming`: what need not be in the table yet."""
     assert job.stream is not None and job.kafka is not None
     in_table = own.groupBy("partition", "offset").count().withColumnRenamed("count", "times")
     empty = spark.createDataFrame([], "partition int, offset bigint")
@@ -224,11 +235,13 @@ def _compared(
     for partition, (start, _) in readable.items():
         floor = F.when(F.col("partition") == partition, start).otherwise(floor)
     both = in_table.join(broker.withColumn("there", F.lit(True)), ["partition", "offset"], "full")
+    coming = empty if coming is None else coming
+    both = both.join(coming.withColumn("coming", F.lit(True)), ["partition", "offset"], "left")
     checkable = F.col("offset") >= floor
     counted = both.groupBy("partition").agg(
         F.count_if(F.col("there").isNotNull()).alias("records"),
         F.coalesce(F.sum("times"), F.lit(0)).alias("rows"),
-        F.count_if(F.col("times").isNull()).alias("missing"),
+        F.count_if(F.col("times").isNull() & F.col("coming").isNull()).alias("missing"),
         F.count_if(F.col("times") > 1).alias("doubled"),
         F.count_if(F.col("there").isNull() & checkable).alias("unaccounted"),
     )

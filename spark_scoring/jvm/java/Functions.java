@@ -30,6 +30,9 @@ public class Functions implements FunctionCatalog {
     if (kind.equals("as_of_position")) return new AsOfPosition(rest);
     if (kind.equals("window_index")) return new WindowIndex(rest);
     if (kind.equals("window_aggregates")) return new WindowAggregates(rest);
+    if (kind.equals("parse_json")) return new ParseJson(rest);
+    if (kind.equals("pack_row")) return new PackRow(rest);
+    if (kind.equals("unpack_row")) return new UnpackRow(rest);
     throw new IllegalArgumentException("no such function: " + text);
   }
 }

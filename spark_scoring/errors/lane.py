@@ -1,0 +1,36 @@
+"""The real-time lane: what cannot run there, and what its state does not fit."""
+
+from collections.abc import Iterable
+
+from spark_scoring.errors.base import ConfigError, RunError, StateError
+
+
+def not_on_lane(job: str, *, reasons: Iterable[str]) -> ConfigError:
+    lines = "".join(f"\n  {reason}" for reason in reasons)
+    return ConfigError(f"{job}: cannot run on lane 'realtime':{lines}\nChange them, or use 'lane: micro-batch'.")
+
+
+def too_few_slots(job: str, *, partitions: int, slots: int) -> ConfigError:
+    return ConfigError(
+        f"{job}: lane 'realtime' keeps one task slot for each of the {partitions} partitions of the rows topic, and "
+        f"needs one more to land the scores; there are {slots}. Start Spark with {partitions + 1} slots or more, as in "
+        f"SPARK_MASTER=local[{partitions + 2},4]."
+    )
+
+
+def other_lane(job: str, *, lane: str, table: str) -> StateError:
+    return StateError(
+        f"{job}: {table} holds commits of this job that another lane than '{lane}' made, which counts its offsets "
+        "over another topic. Give this lane an 'output.stream' and a 'state' of its own."
+    )
+
+
+def unknown_run(topic: str, *, run: str, folder: str) -> StateError:
+    return StateError(
+        f"topic '{topic}' holds scores of run {run}, of which {folder} holds no plan. "
+        "Put the folder back: without the plan nobody knows which tables and models they were made with."
+    )
+
+
+def lane_ended(reason: str) -> RunError:
+    return RunError(f"the query of lane 'realtime' ended: {reason}. Run it again: it goes on where it was.")

@@ -1,0 +1,40 @@
+package spark_scoring.jvm;
+
+import java.nio.ByteBuffer;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.StructType;
+
+/** The struct that `PackRow` made bytes of; null for bytes of anything else. The text is its schema, as JSON for URLs. */
+public class UnpackRow extends Bound {
+  private final StructType schema;
+
+  UnpackRow(String text) {
+    super(text);
+    schema = (StructType) DataType.fromJson(java.net.URLDecoder.decode(text, java.nio.charset.StandardCharsets.UTF_8));
+  }
+
+  public String name() {
+    return "unpack_row";
+  }
+
+  public boolean isDeterministic() {
+    // so that Spark does not copy the call into every column that is taken
+    return false;
+  }
+
+  public DataType resultType() {
+    return schema;
+  }
+
+  public InternalRow invoke(byte[] bytes) {
+    if (bytes == null) return null;
+    ByteBuffer from = ByteBuffer.wrap(bytes);
+    try {
+      InternalRow row = PackedRow.struct(from, schema);
+      return from.hasRemaining() ? null : row;
+    } catch (RuntimeException damaged) {
+      return null;
+    }
+  }
+}

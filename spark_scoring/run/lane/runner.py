@@ -1,0 +1,376 @@
+"""The runner of the real-time lane: the query that scores, the landing behind it, and their refreshes and restarts."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from spark_scoring import errors
+from spark_scoring.io import checkpoint, files, kafka
+from spark_scoring.io.kafka import TopicState
+from spark_scoring.run import check, generation, inputs, ledger, serving
+from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.generation import Consent
+from spark_scoring.run.lane import fit, query, runs
+from spark_scoring.run.lane.landing import Landing
+from spark_scoring.run.lane.runs import Run
+from spark_scoring.run.lease import Lease, held
+from spark_scoring.run.ledger import Standing
+from spark_scoring.run.prepared import Prepared
+from spark_scoring.run.records import new_id
+from spark_scoring.run.serving import Serving
+from spark_scoring.run.stream import (
+    ANSWER_S,
+    FIRST_CONTACT,
+    LONG_ENOUGH_S,
+    MOST_BRIEF,
+    MOST_ROWS,
+    OUTAGE,
+    POLL_S,
+    Progress,
+    wait_for_broker,
+)  # fmt: skip
+from spark_scoring.run.topics import check_topics
+from spark_scoring.run.upkeep import Upkeep
+from spark_scoring.spec.job import Job
+from spark_scoring.spec.plan import Offsets
+
+log = logging.getLogger(__name__)
+
+# how often the registry and the tables are asked for something newer
+LOOK_S = 5.0
+
+
+def realtime(
+    spark: SparkSession,
+    job: Job,
+    *,
+    once: bool,
+    now: Callable[[], datetime],
+    stop: threading.Event,
+    progress: Progress = lambda _: None,
+    patience: timedelta | None = None,
+) -> None:
+    """Score the rows topic onto the topic of scores and land those, until `stop` is set; see `stream`.
+
+    With `once`: until what the rows topic holds now is landed.
+
+    Raises: as `stream`. ConfigError: a model or step cannot run on the lane, or there are too few task slots.
+    """
+    once = once or job.trigger.every is None
+    found = _fit(spark, job, stop=stop, patience=patience)
+    if found is None:
+        return
+    models, states = found
+    with held(spark, job, wait=stop.wait) as lease:
+        lane = _lane(spark, job, models, states, now=now, stop=stop, progress=progress, lease=lease, once=once)
+        with closing(lane.prepared):
+            while not lane.completed():
+                log.warning("%s: Kafka does not answer, nothing is lost", job.name)
+                if wait_for_broker(spark, job, list(states), patience_s=OUTAGE.total_seconds(), stop=stop) is None:
+                    return
+
+
+def _fit(
+    spark: SparkSession, job: Job, *, stop: threading.Event, patience: timedelta | None
+) -> tuple[Serving, dict[str, TopicState]] | None:
+    known = _standing(spark, job)
+    models = serving.begin(spark, job)
+    check.analyse(spark, job, models.models, target=str(job.output.stream))
+    fit.check_fit(spark, job, models.models)
+    patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
+    topics = generation.topics_of(job)
+    states = wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop)
+    if states is None:
+        return None
+    fit.check_slots(spark, job, partitions=len(states[topics[0]].latest))
+    _check_topics(known, states, job=job)
+    return models, states
+
+
+def _standing(spark: SparkSession, job: Job) -> Standing:
+    known = ledger.standing(spark, str(job.output.stream), job=job.name)
+    generation.check(spark, job, known)
+    if known.newest is not None and isinstance(known.newest.input, Offsets) and known.newest.input.landed is None:
+        raise errors.other_lane(job.path, lane=job.lane, table=str(job.output.stream))
+    return known
+
+
+def _check_topics(known: Standing, states: Mapping[str, TopicState], *, job: Job) -> None:
+    """Both topics are the ones that were read. Rows that are gone may stand on the topic of scores, so that is all."""
+    scores = str(job.output.topic)
+    check_topics(known, {scores: states[scores]}, job=job.path)
+    for topic, state in states.items():
+        if protected("topic_id") and known.topic_ids.get(topic, state.topic_id) != state.topic_id:
+            raise errors.topic_created_again(topic, job=job.path)
+
+
+def _lane(
+    spark: SparkSession, job: Job, models: Serving, states: Mapping[str, TopicState], *, now: Callable[[], datetime],
+    stop: threading.Event, progress: Progress, lease: Lease, once: bool,
+) -> "_Lane":  # fmt: skip
+    # read again: another stream may have committed until the lease was ours
+    known, scores = _standing(spark, job), str(job.output.topic)
+    _check_topics(known, states, job=job)
+    begin = {} if known.begun else runs.landing_start(spark, job, states[scores].latest)
+    if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
+        consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))
+        generation.begin(spark, job, {scores: states[scores]}, consent=consent, ends={scores: begin})
+        known = ledger.standing(spark, str(job.output.stream), job=job.name)
+    return _Lane(
+        spark=spark,
+        job=job,
+        states=states,
+        now=now,
+        stop=stop,
+        progress=progress,
+        lease=lease,
+        once=once,
+        known=known,
+        begin=begin,
+        serving=models,
+        prepared=Prepared(spark=spark),
+        upkeep=Upkeep.of_stream(spark, (), output=str(job.output.stream)),
+    )
+
+
+class _Stopped(Exception):
+    """Ends a query that was asked to stop while it had more to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ready:
+    """What the next run needs, made while the one before goes on."""
+
+    run: Run
+    serving: Serving
+    frame: DataFrame
+    after_batch: int | None
+
+
+@dataclass(kw_only=True)
+class _Lane:
+    """The mutable end of the lane: two queries, watched by the main thread; Spark calls `micro_batch` on another."""
+
+    spark: SparkSession
+    job: Job
+    states: Mapping[str, TopicState]
+    now: Callable[[], datetime]
+    stop: threading.Event
+    progress: Progress
+    lease: Lease
+    once: bool
+    known: Standing
+    begin: Mapping[int, int]
+    serving: Serving
+    prepared: Prepared
+    upkeep: Upkeep
+    landing: Landing | None = None
+    run: Run | None = None
+    brief: int = 0
+    failure: Exception | None = None
+    _looked: float = field(default_factory=time.monotonic)
+
+    @property
+    def rows_topic(self) -> str:
+        assert self.job.stream is not None
+        return self.job.stream.topic
+
+    def completed(self) -> bool:
+        """Run both queries to their end; false where they ended because the broker went away."""
+        self.failure, began = None, time.monotonic()
+        scoring = landing = None
+        try:
+            scoring = self._started(self._next())
+            if not self.once:
+                landing = self._landing(once=False)
+            self._watch(scoring, landing)
+            if self.once and not self.stop.is_set():
+                landing = self._landing(once=True)
+                self._await(landing)
+        except StreamingQueryException as error:
+            if self.failure is None and self.stop.is_set():
+                return True
+            self.brief = self.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
+            if self.brief > MOST_BRIEF or not self._broker_went_away(error):
+                raise (self.failure or error) from error
+            return False
+        finally:
+            for running in self.spark.streams.active:
+                if running.name in (f"{self.job.name} realtime", self.job.name):
+                    running.stop()
+        return True
+
+    def _watch(self, scoring: StreamingQuery, landing: StreamingQuery | None) -> None:
+        """Until there is nothing more to do; new tables and models are taken at the end of a batch."""
+        target, following = self.states[self.rows_topic].latest, None
+        while not self.stop.is_set():
+            if landing is not None and landing.awaitTermination(0.001):  # type: ignore[arg-type]
+                raise errors.lane_ended("the landing ended")
+            if scoring.awaitTermination(POLL_S / 2):  # type: ignore[arg-type]
+                raise errors.lane_ended("Spark stopped it")
+            self.check_lease()
+            if self.once and self._reached(target):
+                scoring.stop()
+                return
+            following = following or self._renewed(scoring)
+            if following is not None and _batch_of(scoring) != following.after_batch:
+                began = time.monotonic()
+                scoring.stop()
+                scoring, following = self._started(following), None
+                log.info("%s: refreshed, the query began again after %.1f s", self.job.name, time.monotonic() - began)
+        scoring.stop()
+        if landing is not None:
+            self._finish(landing)
+
+    def _finish(self, landing: StreamingQuery) -> None:
+        """Let the micro-batch at work be finished."""
+        while not landing.awaitTermination(POLL_S):  # type: ignore[arg-type]
+            if not landing.status["isTriggerActive"]:
+                return
+
+    def _await(self, landing: StreamingQuery) -> None:
+        while not landing.awaitTermination(POLL_S):  # type: ignore[arg-type]
+            if self.stop.is_set() and not landing.status["isTriggerActive"]:
+                return
+
+    def _reached(self, target: Mapping[int, int]) -> bool:
+        done = checkpoint.committed(self.spark, runs.checkpoint_of(self.job), job=self.job.path)
+        return done is not None and all(done.get(self.rows_topic, {}).get(p, 0) >= end for p, end in target.items())
+
+    def _renewed(self, scoring: StreamingQuery) -> _Ready | None:
+        """The next run, if an alias or a table has moved."""
+        if self.once or time.monotonic() - self._looked < LOOK_S:
+            return None
+        self._looked = time.monotonic()
+        assert self.run is not None
+        models = serving.renewed(self.spark, self.job, self.serving)
+        tables = inputs.pin_tables(self.spark, self.job, inputs.one_wide(models.models))
+        if models.uris == self.serving.uris and tables.versions == self.run.plan.tables:
+            self.serving = models
+            return None
+        found = self._next(models, after_batch=_batch_of(scoring))
+        self.prepared.make()
+        return found
+
+    def _next(self, models: Serving | None = None, *, after_batch: int | None = None) -> _Ready:
+        models = models or self.serving
+        tables = inputs.pin_tables(self.spark, self.job, inputs.one_wide(models.models))
+        state, clock = self.states[self.rows_topic], self.now()
+        pins = inputs.model_pins(models.models)
+        run_id = new_id(clock)
+        plan = runs.plan_of(self.job, run_id, clock=clock, tables=tables.versions, models=pins)
+        frame = query.scores(
+            self.spark, self.job, serving=models, tables=self.prepared.at(tables), topic_id=state.topic_id,
+            start=self._start(),
+        )  # fmt: skip
+        run = Run(run_id=run_id, plan=plan, topic_id=state.topic_id, start={}, schema=frame.schema)
+        return _Ready(run=run, serving=models, frame=frame, after_batch=after_batch)
+
+    def _started(self, ready: _Ready) -> StreamingQuery:
+        # where it begins is known only now that no other query scores
+        run = Run(**{**vars(ready.run), "start": self._start()})
+        runs.write(self.spark, self.job, run)
+        self.run, self.serving = run, ready.serving
+        if self.landing is not None:
+            self.landing.current = run
+        reached("lane_run_written")
+        partitions = len(self.states[str(self.job.output.topic)].latest)
+        found = query.start(ready.frame, job=self.job, run=run, models=ready.serving.models, partitions=partitions)
+        log.info("%s: run %s scores", self.job.name, run.run_id)
+        return found
+
+    def _start(self) -> dict[int, int]:
+        """Where the query begins to read the rows: at its checkpoint, else where nothing can be lost."""
+        done = checkpoint.committed(self.spark, runs.checkpoint_of(self.job), job=self.job.path)
+        if done is not None:
+            return done[self.rows_topic]
+        first = checkpoint.first(self.spark, runs.checkpoint_of(self.job), job=self.job.path)
+        if first is not None:
+            return first[self.rows_topic]
+        assert self.job.kafka is not None
+        state, newest = self.states[self.rows_topic], self.known.newest
+        if newest is not None and isinstance(newest.input, Offsets) and newest.input.landed is not None:
+            # scored again from where the newest run that was landed began; what is in the table is not landed again
+            begun = newest.input.landed.start
+            return {p: max(begun.get(p, 0), earliest) for p, earliest in state.earliest.items()}
+        if known := self.known.ends.get(self.rows_topic):
+            return {p: known.get(p, earliest) for p, earliest in state.earliest.items()}
+        return dict(state.earliest if self.job.kafka.start == "earliest" else state.latest)
+
+    def _landing(self, *, once: bool) -> StreamingQuery:
+        assert self.job.kafka is not None and self.run is not None
+        topic = str(self.job.output.topic)
+        begin = {topic: {str(p): self.begin.get(p, 0) for p in self.states[topic].latest}}
+        scores = {topic: self.states[topic]}
+        starting = generation.starting(self.known, scores, otherwise="") or begin
+        most = self.job.kafka.max_rows_per_batch or MOST_ROWS
+        records = kafka.stream(
+            self.spark, self.job.kafka, [topic], starting=starting, most=most, headers=True,
+            fail_on_loss=protected("retention"),
+        )  # fmt: skip
+        self.landing = Landing(
+            spark=self.spark, job=self.job, generation="", now=self.now, known=self.known, current=self.run,
+            begin=self.begin,
+        )  # fmt: skip
+        writer = records.writeStream.foreachBatch(self.micro_batch).queryName(self.job.name)
+        writer = writer.option("checkpointLocation", generation.checkpoint_of(self.job))
+        return writer.trigger(**self._trigger(once=once)).start()
+
+    def _trigger(self, *, once: bool) -> dict[str, Any]:
+        every = self.job.trigger.every
+        if once or every is None:
+            return {"availableNow": True}
+        return {"processingTime": f"{int(every.total_seconds() * 1000)} milliseconds"}
+
+    def micro_batch(self, records: DataFrame, batch_id: int) -> None:
+        """Called by Spark for each micro-batch of the landing."""
+        if self.stop.is_set():
+            raise _Stopped
+        try:
+            self.check_lease()
+            self._land(records, batch_id)
+        except Exception as error:
+            self.failure = error
+            raise
+
+    def _land(self, records: DataFrame, batch_id: int) -> None:
+        assert self.landing is not None
+        if not self.landing.generation:
+            place = generation.checkpoint_of(self.job)
+            self.landing.generation = checkpoint.query_id(self.spark, place, job=self.job.path) or ""
+        self.landing.refused = tuple(name for name, _ in self.serving.refused)
+        for plan in self.landing.commits(records, batch_id):
+            self.known = self.landing.known
+            self.progress(plan)
+            self.upkeep.after(plan)
+
+    def check_lease(self) -> None:
+        if self.lease.lost.is_set():
+            raise errors.second_stream(self.job.path, where=self.lease.taken_by)
+
+    def _broker_went_away(self, error: StreamingQueryException) -> bool:
+        if isinstance(self.failure, errors.BrokerAwayError) or kafka.is_retriable(self.spark, error):
+            return True
+        assert self.job.kafka is not None
+        try:
+            states = kafka.topic_states(self.spark, self.job.kafka, list(self.states), timeout_ms=int(ANSWER_S * 1000))
+        except errors.BrokerAwayError:
+            return True
+        if self.failure is None:
+            _check_topics(self.known, states, job=self.job)
+        return False
+
+
+def _batch_of(scoring: StreamingQuery) -> int | None:
+    """The newest batch that was completed."""
+    progress = scoring.lastProgress
+    return None if progress is None else int(progress["batchId"])

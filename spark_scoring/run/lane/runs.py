@@ -1,0 +1,91 @@
+"""Runs of the lane: from one start of its query to the next, with one version of everything. Each is on record."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import SparkSession
+from pyspark.sql import types as T
+
+from spark_scoring.io import files
+from spark_scoring.run import records
+from spark_scoring.run.records import Record
+from spark_scoring.spec.job import Job
+from spark_scoring.spec.plan import Interval, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run: its plan (without a commit), the offsets of the rows topic that it began at, the columns of its rows."""
+
+    run_id: str
+    plan: Plan
+    topic_id: str
+    start: Mapping[int, int]
+    schema: T.StructType
+
+
+def folder_of(job: Job) -> str:
+    """Where the runs are on record."""
+    return f"{lane_of(job)}/runs"
+
+
+def lane_of(job: Job) -> str:
+    """The lane's own part of the job's state."""
+    return f"{job.state}/realtime"
+
+
+def checkpoint_of(job: Job) -> str:
+    """The checkpoint of the lane's query; the landing's stands where that of a micro-batch stream would."""
+    return f"{lane_of(job)}/checkpoint"
+
+
+def write(spark: SparkSession, job: Job, run: Run) -> None:
+    """The run on record, before its query starts."""
+    saved = {
+        "plan": run.plan.pack(),
+        "topic_id": run.topic_id,
+        "start": {str(partition): offset for partition, offset in sorted(run.start.items())},
+        "schema": run.schema.jsonValue(),
+    }
+    records.write(spark, folder_of(job), Record(run_id=run.run_id, saved=saved))
+
+
+def read(spark: SparkSession, job: Job, run_id: str) -> Run | None:
+    """The run of this id; None where none is on record."""
+    text = files.read_text(spark, f"{folder_of(job)}/{run_id}.json")
+    if text is None:
+        return None
+    saved = json.loads(text)
+    return Run(
+        run_id=run_id,
+        plan=Plan.unpack(saved["plan"]),
+        topic_id=saved["topic_id"],
+        start={int(partition): offset for partition, offset in saved["start"].items()},
+        schema=T.StructType.fromJson(saved["schema"]),
+    )
+
+
+def oldest(spark: SparkSession, job: Job) -> str | None:
+    """The id of the first run on record."""
+    names = [name for name in files.list_names(spark, folder_of(job)) if name.endswith(".json")]
+    return names[0].removesuffix(".json") if names else None
+
+
+def plan_of(job: Job, run_id: str, *, clock: datetime, tables: Mapping[str, int | None], models: tuple) -> Plan:  # type: ignore[type-arg]
+    """What a run pins."""
+    return Plan(
+        commit_id=f"{job.name}/{run_id}", clock=clock, input=Interval(bounds=None), tables=tables, models=models
+    )
+
+
+def landing_start(spark: SparkSession, job: Job, latest: Mapping[int, int]) -> dict[int, int]:
+    """Where the landing of a new job begins on the topic of scores: at its end as it was before the first run."""
+    path = f"{lane_of(job)}/begin.json"
+    text = files.read_text(spark, path)
+    if text is None:
+        # kept: a run may score before the landing has written its first checkpoint
+        text = json.dumps({str(partition): offset for partition, offset in sorted(latest.items())})
+        files.write_text(spark, path, text)
+    return {int(partition): offset for partition, offset in json.loads(text).items()}

@@ -1,0 +1,257 @@
+"""Strict JSON in plain Python: what the JVM's function must give for every record."""
+
+import base64
+import json
+import struct
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from pyspark.sql import types as T
+
+from spark_scoring.spec.job import Topic
+
+Convert = Callable[[Any], Any]
+UNKNOWN_FIELD = "*"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _WrongType(Exception):
+    """The value has another JSON type than its column."""
+
+
+class _Unreadable(Exception):
+    """The record is no JSON object of ours; the text says why, without any value."""
+
+
+class _Real(str):
+    """A JSON number with a point or an exponent, still as written."""
+
+
+def reader(schema: T.StructType, topic: Topic) -> Callable[[bytes | None], dict[str, Any]]:
+    """A function from one record's bytes to its columns, `__parse` and `__bad`."""
+    converts = {field.name: _converter(field.dataType, topic.time_unit) for field in schema}
+
+    def read(record: bytes | None) -> dict[str, Any]:
+        try:
+            given = _object(record)
+            row, bad = _columns(given, converts)
+        except _Unreadable as reason:
+            return {"__parse": str(reason), "__bad": None}
+        if topic.unknown == "reject" and not given.keys() <= converts.keys():
+            bad.append(UNKNOWN_FIELD)
+        return {**row, "__parse": None, "__bad": bad or None}
+
+    return read
+
+
+def _object(record: bytes | None) -> dict[str, Any]:
+    if record is None:
+        raise _Unreadable("null value")
+    try:
+        given = json.loads(
+            record.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_float=_Real,
+            parse_int=_integer,
+            parse_constant=_constant,
+        )
+    except UnicodeDecodeError:
+        raise _Unreadable("not UTF-8") from None
+    except (json.JSONDecodeError, RecursionError):
+        raise _Unreadable("not exactly one JSON object") from None
+    if not isinstance(given, dict):
+        raise _Unreadable("not exactly one JSON object")
+    return given
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    given = dict(pairs)
+    if len(given) < len(pairs):
+        raise _Unreadable("repeated key")
+    return given
+
+
+def _integer(text: str) -> int:
+    # Python refuses texts of more than 4,300 digits; no column holds even 40
+    if len(text) > 400:
+        raise _Unreadable("number out of range")
+    return int(text)
+
+
+def _constant(_: str) -> Any:
+    raise _Unreadable("not exactly one JSON object")
+
+
+def _columns(given: dict[str, Any], converts: dict[str, Convert]) -> tuple[dict[str, Any], list[str]]:
+    row: dict[str, Any] = {}
+    bad: list[str] = []
+    for name, convert in converts.items():
+        value = given.get(name)
+        if value is None:
+            continue
+        try:
+            row[name] = convert(value)
+        except _WrongType:
+            bad.append(name)
+        except OverflowError:
+            raise _Unreadable(f"number out of range: {name}") from None
+        except UnicodeEncodeError:
+            raise _Unreadable("not UTF-8") from None
+    return row, bad
+
+
+def _converter(kind: T.DataType, time_unit: str | None) -> Convert:
+    if isinstance(kind, T.ArrayType):
+        return _array(_nullable(_converter(kind.elementType, time_unit)))
+    if isinstance(kind, T.MapType):
+        return _map(_nullable(_converter(kind.valueType, time_unit)))
+    if isinstance(kind, T.StructType):
+        return _struct({f.name: _nullable(_converter(f.dataType, time_unit)) for f in kind})
+    if isinstance(kind, T.DecimalType):
+        return _decimal(kind.precision, kind.scale)
+    if isinstance(kind, T.TimestampType):
+        return _timestamp(time_unit)
+    return _SIMPLE[type(kind)]
+
+
+def _nullable(convert: Convert) -> Convert:
+    return lambda value: None if value is None else convert(value)
+
+
+def _string(value: Any) -> str:
+    if type(value) is not str:
+        raise _WrongType
+    if not value.isascii():
+        value.encode("utf-8")  # a lone surrogate, written as an escape, is no text
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is not bool:
+        raise _WrongType
+    return value
+
+
+def _whole(bits: int) -> Convert:
+    limit = 2 ** (bits - 1)
+
+    def convert(value: Any) -> int:
+        if type(value) is not int:
+            raise _WrongType
+        if not -limit <= value < limit:
+            raise OverflowError
+        return value
+
+    return convert
+
+
+def _double(value: Any) -> float:
+    if type(value) is not int and type(value) is not _Real:
+        raise _WrongType
+    number = float(value)
+    if number in (float("inf"), float("-inf")):
+        raise OverflowError
+    return number
+
+
+def _float(value: Any) -> float:
+    number = _double(value)
+    struct.pack("<f", number)
+    return number
+
+
+def _decimal(precision: int, scale: int) -> Convert:
+    def convert(value: Any) -> Decimal:
+        if type(value) is not int and type(value) is not _Real:
+            raise _WrongType
+        try:
+            number = Decimal(value)
+            exact = number.quantize(Decimal(1).scaleb(-scale))
+        except InvalidOperation:
+            raise OverflowError from None
+        if exact != number or len(exact.as_tuple().digits) > precision:
+            raise OverflowError
+        return exact
+
+    return convert
+
+
+def _timestamp(time_unit: str | None) -> Convert:
+    micros = {"s": 1_000_000, "ms": 1_000, "us": 1}.get(time_unit or "")
+
+    def convert(value: Any) -> datetime:
+        if micros is not None and type(value) in (int, _Real):
+            if abs(float(value)) > 1e18:  # also keeps Decimal from building a number of a million digits
+                raise OverflowError
+            return EPOCH + timedelta(microseconds=round(Decimal(value) * micros))
+        if type(value) is not str:
+            raise _WrongType
+        try:
+            moment = datetime.fromisoformat(value)
+            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise _WrongType from None
+
+    return convert
+
+
+def _date(value: Any) -> date:
+    if type(value) is not str:
+        raise _WrongType
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise _WrongType from None
+
+
+def _binary(value: Any) -> bytes:
+    try:
+        return base64.b64decode(_string(value), validate=True)
+    except ValueError:
+        raise _WrongType from None
+
+
+def _array(convert: Convert) -> Convert:
+    def each(value: Any) -> list[Any]:
+        if type(value) is not list:
+            raise _WrongType
+        return [convert(element) for element in value]
+
+    return each
+
+
+def _map(convert: Convert) -> Convert:
+    def each(value: Any) -> list[tuple[str, Any]]:
+        return [(_string(key), convert(element)) for key, element in _items(value)]
+
+    return each
+
+
+def _struct(converts: dict[str, Convert]) -> Convert:
+    def each(value: Any) -> dict[str, Any]:
+        given = dict(_items(value))
+        return {name: convert(given.get(name)) for name, convert in converts.items()}
+
+    return each
+
+
+def _items(value: Any) -> Iterable[tuple[str, Any]]:
+    if type(value) is not dict:
+        raise _WrongType
+    return value.items()
+
+
+_SIMPLE: dict[type[T.DataType], Convert] = {
+    T.StringType: _string,
+    T.BooleanType: _boolean,
+    T.ByteType: _whole(8),
+    T.ShortType: _whole(16),
+    T.IntegerType: _whole(32),
+    T.LongType: _whole(64),
+    T.FloatType: _float,
+    T.DoubleType: _double,
+    T.DateType: _date,
+    T.BinaryType: _binary,
+}
