@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,28 +20,18 @@ from spark_scoring.run import check, generation, inputs, ledger, serving
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.generation import Consent
 from spark_scoring.run.lane import fit, query, runs
+from spark_scoring.run.lane.begin import check_topics_of, rows_start, standing
 from spark_scoring.run.lane.landing import Landing
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.run.lease import Lease, held
 from spark_scoring.run.ledger import Standing
+from spark_scoring.run.outages import FIRST_CONTACT, OUTAGE, Outages, wait_for_broker
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.records import new_id
 from spark_scoring.run.serving import Serving
-from spark_scoring.run.stream import (
-    ANSWER_S,
-    FIRST_CONTACT,
-    LONG_ENOUGH_S,
-    MOST_BRIEF,
-    MOST_ROWS,
-    OUTAGE,
-    POLL_S,
-    Progress,
-    wait_for_broker,
-)  # fmt: skip
-from spark_scoring.run.topics import check_topics
+from spark_scoring.run.stream import MOST_ROWS, POLL_S, Progress
 from spark_scoring.run.upkeep import Upkeep
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Offsets
 
 log = logging.getLogger(__name__)
 
@@ -74,15 +64,14 @@ def realtime(
         lane = _lane(spark, job, models, states, now=now, stop=stop, progress=progress, lease=lease, once=once)
         with closing(lane.prepared):
             while not lane.completed():
-                log.warning("%s: Kafka does not answer, nothing is lost", job.name)
-                if wait_for_broker(spark, job, list(states), patience_s=OUTAGE.total_seconds(), stop=stop) is None:
+                if not lane.outages.over(stop=stop):
                     return
 
 
 def _fit(
     spark: SparkSession, job: Job, *, stop: threading.Event, patience: timedelta | None
 ) -> tuple[Serving, dict[str, TopicState]] | None:
-    known = _standing(spark, job)
+    known = standing(spark, job)
     models = serving.begin(spark, job)
     check.analyse(spark, job, models.models, target=str(job.output.stream))
     fit.check_fit(spark, job, models.models)
@@ -92,25 +81,8 @@ def _fit(
     if states is None:
         return None
     fit.check_slots(spark, job, partitions=len(states[topics[0]].latest))
-    _check_topics(known, states, job=job)
+    check_topics_of(known, states, job=job)
     return models, states
-
-
-def _standing(spark: SparkSession, job: Job) -> Standing:
-    known = ledger.standing(spark, str(job.output.stream), job=job.name)
-    generation.check(spark, job, known)
-    if known.newest is not None and isinstance(known.newest.input, Offsets) and known.newest.input.landed is None:
-        raise errors.other_lane(job.path, lane=job.lane, table=str(job.output.stream))
-    return known
-
-
-def _check_topics(known: Standing, states: Mapping[str, TopicState], *, job: Job) -> None:
-    """Both topics are the ones that were read. Rows that are gone may stand on the topic of scores, so that is all."""
-    scores = str(job.output.topic)
-    check_topics(known, {scores: states[scores]}, job=job.path)
-    for topic, state in states.items():
-        if protected("topic_id") and known.topic_ids.get(topic, state.topic_id) != state.topic_id:
-            raise errors.topic_created_again(topic, job=job.path)
 
 
 def _lane(
@@ -118,8 +90,8 @@ def _lane(
     stop: threading.Event, progress: Progress, lease: Lease, once: bool,
 ) -> "_Lane":  # fmt: skip
     # read again: another stream may have committed until the lease was ours
-    known, scores = _standing(spark, job), str(job.output.topic)
-    _check_topics(known, states, job=job)
+    known, scores = standing(spark, job), str(job.output.topic)
+    check_topics_of(known, states, job=job)
     begin = {} if known.begun else runs.landing_start(spark, job, states[scores].latest)
     if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
         consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))
@@ -139,6 +111,7 @@ def _lane(
         serving=models,
         prepared=Prepared(spark=spark),
         upkeep=Upkeep.of_stream(spark, (), output=str(job.output.stream)),
+        outages=Outages(spark=spark, job=job, topics=tuple(states)),
     )
 
 
@@ -173,9 +146,9 @@ class _Lane:
     serving: Serving
     prepared: Prepared
     upkeep: Upkeep
+    outages: Outages
     landing: Landing | None = None
     run: Run | None = None
-    brief: int = 0
     failure: Exception | None = None
     _looked: float = field(default_factory=time.monotonic)
 
@@ -199,9 +172,7 @@ class _Lane:
         except StreamingQueryException as error:
             if self.failure is None and self.stop.is_set():
                 return True
-            self.brief = self.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
-            if self.brief > MOST_BRIEF or not self._broker_went_away(error):
-                raise (self.failure or error) from error
+            self.outages.check(error, failure=self.failure, began=began, fit=self.check_topics)
             return False
         finally:
             for running in self.spark.streams.active:
@@ -275,9 +246,12 @@ class _Lane:
         run = Run(run_id=run_id, plan=plan, topic_id=state.topic_id, start={}, schema=frame.schema)
         return _Ready(run=run, serving=models, frame=frame, after_batch=after_batch)
 
+    def _start(self) -> dict[int, int]:
+        return rows_start(self.spark, self.job, self.known, self.states[self.rows_topic])
+
     def _started(self, ready: _Ready) -> StreamingQuery:
         # where it begins is known only now that no other query scores
-        run = Run(**{**vars(ready.run), "start": self._start()})
+        run = replace(ready.run, start=self._start())
         runs.write(self.spark, self.job, run)
         self.run, self.serving = run, ready.serving
         if self.landing is not None:
@@ -287,24 +261,6 @@ class _Lane:
         found = query.start(ready.frame, job=self.job, run=run, models=ready.serving.models, partitions=partitions)
         log.info("%s: run %s scores", self.job.name, run.run_id)
         return found
-
-    def _start(self) -> dict[int, int]:
-        """Where the query begins to read the rows: at its checkpoint, else where nothing can be lost."""
-        done = checkpoint.committed(self.spark, runs.checkpoint_of(self.job), job=self.job.path)
-        if done is not None:
-            return done[self.rows_topic]
-        first = checkpoint.first(self.spark, runs.checkpoint_of(self.job), job=self.job.path)
-        if first is not None:
-            return first[self.rows_topic]
-        assert self.job.kafka is not None
-        state, newest = self.states[self.rows_topic], self.known.newest
-        if newest is not None and isinstance(newest.input, Offsets) and newest.input.landed is not None:
-            # scored again from where the newest run that was landed began; what is in the table is not landed again
-            begun = newest.input.landed.start
-            return {p: max(begun.get(p, 0), earliest) for p, earliest in state.earliest.items()}
-        if known := self.known.ends.get(self.rows_topic):
-            return {p: known.get(p, earliest) for p, earliest in state.earliest.items()}
-        return dict(state.earliest if self.job.kafka.start == "earliest" else state.latest)
 
     def _landing(self, *, once: bool) -> StreamingQuery:
         assert self.job.kafka is not None and self.run is not None
@@ -357,17 +313,8 @@ class _Lane:
         if self.lease.lost.is_set():
             raise errors.second_stream(self.job.path, where=self.lease.taken_by)
 
-    def _broker_went_away(self, error: StreamingQueryException) -> bool:
-        if isinstance(self.failure, errors.BrokerAwayError) or kafka.is_retriable(self.spark, error):
-            return True
-        assert self.job.kafka is not None
-        try:
-            states = kafka.topic_states(self.spark, self.job.kafka, list(self.states), timeout_ms=int(ANSWER_S * 1000))
-        except errors.BrokerAwayError:
-            return True
-        if self.failure is None:
-            _check_topics(self.known, states, job=self.job)
-        return False
+    def check_topics(self, states: Mapping[str, TopicState]) -> None:
+        check_topics_of(self.known, states, job=self.job)
 
 
 def _batch_of(scoring: StreamingQuery) -> int | None:
