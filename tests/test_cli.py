@@ -20,7 +20,10 @@ from spark_scoring.testing import KafkaBroker
 from spark_scoring.testing.broker import free_port
 from tests.world import FEATURES, HOLES, WIDE, World, flights, job_mapping, make_world, record, send
 
-COMMANDS = ("check", "widen", "package", "export", "score", "stream", "parity", "verify", "status", "recover", "replay")
+COMMANDS = (
+    "check", "widen", "package", "export", "score", "stream", "parity", "verify", "status", "explain",
+    "recover", "replay",
+)  # fmt: skip
 DAYS = ("--from", "2013-09-01", "--to", "2013-09-03")
 DROP = object()
 
@@ -124,6 +127,8 @@ def test_each_command_has_help_with_an_example() -> None:
         (("parity", "job.yaml", "--max-late", "2"), "--max-late"),
         (("recover", "job.yaml", "--accept-loss"), "Add --reason"),
         (("replay", "job.yaml"), "Missing option '--reason'"),
+        (("explain", "job.yaml", "f001"), "Missing argument 'TIME'"),
+        (("explain", "job.yaml", "f001", "noon"), "TIME: 'noon' is no instant"),
     ],
 )
 def test_wrong_usage(words: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -341,3 +346,15 @@ def test_an_unforeseen_error_is_one_line(world: World, call: Caller, monkeypatch
     file = job_file(world, {"state": world.table("other_state")}, name="unfit.yaml")
     assert_refused(call("score", file, *DAYS), code=1, message="the run failed: [USER_RAISED_EXCEPTION] first. Remove")
     assert "Traceback" in call("--debug", "score", file, *DAYS).err
+
+
+def test_explain_says_it_to_machines_and_refuses_what_is_not_there(world: World, call: Caller) -> None:
+    at = flights()[10]["at"].isoformat()
+    found = call.json("explain", job_file(world, {}), "f010", at)
+    assert [step["kind"] for step in found["steps"]] == ["lookup", "as_of", "window", "columns"]
+    assert found["steps"][1]["match"] | {"age": None} == {
+        "found": "hit", "time": "2013-09-01T07:00:00Z", "age": None, "known_at": None, "newest": "2013-09-01T07:00:00Z",
+    }  # fmt: skip
+    assert (found["outcome"], set(found["models"][0]["features"])) == ("scored", set(FEATURES))
+    assert_refused(call("explain", job_file(world, {}), "f010", DAYS[1]), code=1, message="no row with id=f010 at")
+    assert_refused(call("explain", job_file(world, {}), "tail=N1", at), code=2, message="unknown key column 'tail'")

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,12 +14,15 @@ import cloudpickle
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from delta.tables import DeltaTable
 from models_data import WIDE, bits, fitted, wide_rows
 from pyspark import SparkConf
 from pyspark.sql import DataFrame, SparkSession
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LogisticRegression
 
+from spark_scoring import WideTable, package
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import flavor
 from spark_scoring.models.frames import to_pandas
@@ -26,6 +30,8 @@ from spark_scoring.models.golden import check_golden
 from spark_scoring.models.guard import ALWAYS, ISOLATION, TIMEOUT, tries_once
 from spark_scoring.models.package import Package, read_package
 from spark_scoring.models.udf import ScoredModel, score_rows
+from tests.world import WIDE as AIRLINE
+from tests.world import flights, job_mapping, make_world
 
 ROWS = wide_rows(3000, seed=9)
 SAMPLE = ROWS.slice(0, 400)
@@ -250,6 +256,32 @@ def test_masters_that_make_no_task_twice(master: str, once: bool) -> None:
             return SparkConf(loadDefaults=False)
 
     assert tries_once(Context()) is once  # type: ignore[arg-type]
+
+
+def test_a_run_on_a_master_that_makes_no_task_twice(spark: SparkSession, tmp_path: Path) -> None:
+    wide = WideTable.unpack(AIRLINE)
+    world = make_world(spark, tmp_path, models={"champion": "models:/fragile@champion"}, own_registry=True)
+    tables = {table.name: spark.read.format("delta").load(world.table(table.name)) for table in wide.tables}
+    rows = spark.read.format("delta").load(world.table("flights"))
+    sample = wide.transform(rows, tables).where("rejected is null").drop("rejected").limit(60).toArrow()
+    model = Fragile("SIGKILL").fit(to_pandas(sample)[["miles", "seats"]])
+    package(model, wide=wide, sample=sample, name="fragile", registry=world.job.registry, alias="champion")
+    DeltaTable.forPath(spark, world.table("planes")).update("tail = 'N3'", {"seats": str(BAD)})
+    mapping = job_mapping(tmp_path, name=world.job.name, servers="127.0.0.1:1")
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump({**mapping, "models": {"champion": "models:/fragile@champion"}}))
+
+    command = [sys.executable, "-m", "spark_scoring.cli", "score", tmp_path / "job.yaml"]
+    done = subprocess.run(
+        [*command, "--from", "2013-09-01", "--to", "2013-09-03", "--cut", "3d"],
+        env={**os.environ, "SPARK_MASTER": "local[2]"}, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = {row["id"]: (row["reason"], row["reason_detail"]) for row in world.output("batch")}
+    killers = {row["id"] for row in flights() if row["tail"] == "N3" and row["origin"] != "LAX"}
+    crashed = {key for key, why in found.items() if why == ("MODEL_CRASH", KILLERS["SIGKILL"])}
+    others = {key: why for key, why in found.items() if key not in killers}
+    assert (len(found), crashed) == (60, killers)
+    assert {reason for reason, _ in others.values()} == {None, "RULE:known_origin"}
 
 
 def test_a_setting_that_is_none(spark: SparkSession, champion: ScoredModel) -> None:

@@ -24,7 +24,7 @@ def cli(debug: bool) -> None:
 
 for command in (
     run.check, run.widen, run.package, run.export, run.score, run.stream, watch.parity, watch.verify, watch.status,
-    watch.recover, watch.replay,
+    watch.explain, watch.recover, watch.replay,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""The commands that look at what a job wrote, and put it right: parity, verify, status, recover, replay."""
+"""The commands that look at what a job wrote, and put it right: parity, verify, status, explain, recover, replay."""
 
 import getpass
 import socket
@@ -71,6 +71,32 @@ def status(job: str, as_json: bool) -> None:
     with show.working(f"status of {spec.name}"):
         where = found(spark_for(spec), spec)
     show.result(where, as_json=as_json, title=f"status of {spec.name}")
+
+
+@click.command()
+@JOB
+@click.argument("key", metavar="KEY")
+@click.argument("time", metavar="TIME")
+@click.option("--stream", is_flag=True, help="A row of the stream, as its output kept it, with what scored it then.")
+@JSON
+def explain(job: str, key: str, time: str, stream: bool, as_json: bool) -> None:
+    """Why the row of JOB with this KEY and event TIME got its score: what each step met, what each model read and said.
+
+    KEY: the key's value, or COLUMN=VALUE,COLUMN=VALUE for a key of several columns. TIME: ISO 8601, UTC. Batch rows are
+    explained with the models and tables of now. Nothing is written.
+
+    \b
+    Example:  spark-scoring explain conf/flights/job.yaml UA-1545-EWR-20130901T0915Z 2013-09-01T09:15:00
+    """
+    from spark_scoring.cli.explained import parts
+    from spark_scoring.watch.explain import Asked
+    from spark_scoring.watch.explain import explain as explained
+
+    asked = Asked(key=key, time=moment("TIME", time))
+    spec = Job.load(job)
+    with show.working(f"explain {key}"):
+        found = explained(spark_for(spec), spec, asked, clock=now(), stream=stream)
+    show.result(found, as_json=as_json, title=f"{key} at {time}: {found.outcome}", parts=parts(found))
 
 
 @click.command()

@@ -114,3 +114,25 @@ def not_pinned(name: str, *, table: str) -> RunError:
         f"table '{name}': {table} is in the catalog, but is no Delta table, and only Delta keeps versions that a "
         "commit can be pinned to. Make it Delta, or add 'pinned: false' and do without that proof."
     )
+
+
+def no_such_row(where: str, *, key: str, time: str, elsewhere: int) -> RunError:
+    other = "rows have" if elsewhere != 1 else "row has"
+    return RunError(
+        f"{where}: no row with {key} at {time}; {elsewhere} {other} this key at another time. "
+        "Give the row's own event time, to the microsecond, in UTC."
+    )
+
+
+def rows_differ(where: str, *, key: str, time: str, rows: int) -> RunError:
+    return RunError(
+        f"{where}: {rows} rows with {key} at {time}, and they are not equal, so that there is no one answer. "
+        "Give rows.key in wide.yaml a column that tells them apart."
+    )
+
+
+def commit_expired(path: str, *, commit_id: str) -> RunError:
+    return RunError(
+        f"{path}: the log no longer holds commit {commit_id}, so nobody knows what the row was scored with. "
+        "Explain it by 'rows.batch', or keep more of the log with delta.logRetentionDuration."
+    )

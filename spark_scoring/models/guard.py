@@ -29,17 +29,17 @@ class Guard:
 
 
 def guard_of(spark: SparkSession) -> Guard:
-    """What the session's settings say.
+    """What the session's settings say; a master that makes no task twice isolates in any case.
 
     Raises: ConfigError: one of them is no duration, or not allowed.
     """
     timeout = Reader(value=spark.conf.get(TIMEOUT, DEFAULT_TIMEOUT), source=TIMEOUT).duration()
     isolation = Reader(value=spark.conf.get(ISOLATION, ON_RETRY), source=ISOLATION).one_of(ON_RETRY, ALWAYS)
-    return Guard(timeout_s=timeout.total_seconds(), isolate=isolation == ALWAYS)
+    return Guard(timeout_s=timeout.total_seconds(), isolate=isolation == ALWAYS or tries_once(spark.sparkContext))
 
 
 def tries_once(context: SparkContext) -> bool:
-    """Whether the first lost worker fails the job: Spark then has no attempt left in which to find the row."""
+    """Whether the first lost worker fails the job: there is no second attempt in which to find the row."""
     master = str(context.master)
     if master == "local" or (master.startswith("local[") and "," not in master):
         return True

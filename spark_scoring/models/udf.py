@@ -1,10 +1,9 @@
 """Scores beside the rows: compiled models as functions of the JVM, all others in one Arrow UDF."""
 
-import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
 from pyspark.sql import Column, DataFrame
@@ -16,12 +15,11 @@ from spark_scoring.jvm.functions import ready
 from spark_scoring.models.compiled.column import entry
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Feature
-from spark_scoring.models.guard import ALWAYS, ISOLATION, Guard, guard_of, tries_once
+from spark_scoring.models.guard import guard_of
 from spark_scoring.models.package import Package, archive_of
 from spark_scoring.models.workers import Shipped, answer_name, answer_type, scorer
 from spark_scoring.spec.sql_tokens import quote
 
-log = logging.getLogger(__name__)
 SCORES = "scores"
 SCORES_TYPE = (
     "array<struct<role: string, model: string, model_version: string, score: double, "
@@ -69,7 +67,6 @@ class _Broadcasts:
         return self.sent[package.digest]
 
 
-_TOLD: "WeakSet[SparkContext]" = WeakSet()
 _SENT: "WeakKeyDictionary[SparkContext, _Broadcasts]" = WeakKeyDictionary()
 
 
@@ -126,22 +123,11 @@ def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> C
     )
     names = tuple(dict.fromkeys(name for model in shipped for name in model.columns))
     guard = guard_of(frame.sparkSession)
-    _say_if_unguarded(context, guard)
     function = scorer(names, models=shipped, guard=guard)
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
     score = arrow_udf(function, returnType=answer_type(shipped)).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
     found: Column = score(wanted, *(F.col(f"`{name}`") for name in names))
     return found
-
-
-def _say_if_unguarded(context: SparkContext, guard: Guard) -> None:
-    if context in _TOLD or guard.isolate or not tries_once(context):
-        return
-    _TOLD.add(context)
-    log.warning(
-        "master %s makes no task twice: a row that kills its worker fails the job. Use local[N,4], or set %s=%s",
-        context.master, ISOLATION, ALWAYS,
-    )  # fmt: skip
 
 
 def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:

@@ -100,7 +100,7 @@ def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
     models = inputs.load_pinned(spark, job, newest.models)
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     then = _written(spark, job, [c.plan.commit_id for c in commits]).where("outcome = 'scored'")
-    again = _again(then, job, tables.wide)
+    again = rows_again(then, job, tables.wide)
     reach = reach_of(again, tables.wide)
     now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=newest, reach=reach)
     features = [feature.name for feature in models[0].package.features]
@@ -141,7 +141,7 @@ def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataF
     models = inputs.load_pinned(spark, job, plan.models)
     tables = inputs.at_versions(inputs.pin_tables(spark, job, inputs.one_wide(models)), plan.tables)
     then = _written(spark, job, ids)
-    again = _again(then, job, tables.wide)
+    again = rows_again(then, job, tables.wide)
     reach = reach_of(again, tables.wide)
     now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=plan, reach=reach)
     names = [name for name in COMPARED if name in then.columns and name in now.columns]
@@ -160,7 +160,7 @@ def _written(spark: SparkSession, job: Job, ids: Sequence[str]) -> DataFrame:
     return frame.where(F.col("commit_id").isin(list(ids)))
 
 
-def _again(then: DataFrame, job: Job, wide: WideTable) -> DataFrame:
+def rows_again(then: DataFrame, job: Job, wide: WideTable) -> DataFrame:
     """The rows as they came: good ones from `input`, rejected ones from the bytes that were kept."""
     assert job.stream is not None
     schema = schema_of(wide.rows.columns)
