@@ -54,8 +54,7 @@ from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import scored_in_spark, within
 from spark_scoring.models.loaded import load_package
 from spark_scoring.models.package import Package
-from spark_scoring.models.udf import SCORES, ScoredModel, score_rows
-from spark_scoring.models.workers import SCORES_TYPE
+from spark_scoring.models.udf import SCORES, SCORES_TYPE, ScoredModel, score_rows
 
 FEATURES = ["distance", "seats", "carrier"]
 NUMBERS = ["distance", "seats"]
@@ -226,6 +225,21 @@ def test_sums_of_trees_have_the_librarys_bits(
     found = scored_in_spark(spark, rows, ScoredModel(role="x", package=packages[name], compiled=forms[name]))
     library = load_package(packages[name]).predict(to_pandas(rows))
     assert bits(found["score"].to_pylist()) == bits(library["score"])
+
+
+@pytest.mark.parametrize("name", ["lightgbm, zero is missing", "lightgbm, sets", "xgboost, line"])
+def test_trees_whose_nodes_do_not_fit_into_one_word_agree_too(
+    spark: SparkSession,
+    packages: dict[str, Package],
+    forms: dict[str, Compiled],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.setattr(forest, "WORD_BITS", 0)
+    form = compiled(packages[name])
+    rows = probes.probes(form, packages[name].features, pq.read_table(packages[name].golden))
+    assert form.key != forms[name].key
+    assert choose.differences(spark, packages[name], form, rows) == ""
 
 
 def test_no_python_worker_where_all_models_are_compiled(

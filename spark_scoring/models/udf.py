@@ -17,9 +17,14 @@ from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Feature
 from spark_scoring.models.guard import guard_of
 from spark_scoring.models.package import Package, archive_of
-from spark_scoring.models.workers import SCORES_TYPE, Shipped, scorer
+from spark_scoring.models.workers import Shipped, answer_name, answer_type, scorer
+from spark_scoring.spec.sql_tokens import quote
 
 SCORES = "scores"
+SCORES_TYPE = (
+    "array<struct<role: string, model: string, model_version: string, score: double, "
+    "label: string, reason: string, detail: string>>"
+)
 _ARROW = "__arrow_scores"
 KEPT_BROADCASTS = 16
 
@@ -77,12 +82,11 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     _check(frame, models)
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     arrow = [model for model in models if model.compiled is None]
-    if len(arrow) == len(models):
-        return frame.withColumn(SCORES, _arrow(frame, arrow, wanted))
-    ready(frame.sparkSession)
+    if len(arrow) < len(models):
+        ready(frame.sparkSession)
     beside = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted)) if arrow else frame
     entries = [
-        F.get(_ARROW, F.lit(arrow.index(model)))
+        F.expr(_entry(model, f"{_ARROW}.{answer_name(arrow.index(model))}"))
         if model.compiled is None
         else entry(model.compiled, role=model.role, package=model.package, wanted=wanted, columns=model.columns)
         for model in models
@@ -90,8 +94,19 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     return beside.withColumn(SCORES, F.array(*entries)).drop(_ARROW)
 
 
+def _entry(model: ScoredModel, answer: str) -> str:
+    """The entry of `scores`, of what the workers said and what the JVM knows itself; null where they said nothing."""
+    constants = {"role": model.role, "model": model.package.name, "model_version": model.package.version}
+    fields = {name: f"if({answer} is null, null, {quote(value)})" for name, value in constants.items()}
+    fields["score"] = f"{answer}.score"
+    fields["label"] = f"{answer}.label" if model.package.spec.classes else "cast(null as string)"
+    fields |= {name: f"{answer}.failure.{name}" for name in ("reason", "detail")}
+    entries = ", ".join(f"'{name}', {value}" for name, value in fields.items())
+    return f"if({answer} is null, null, named_struct({entries}))"
+
+
 def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> Column:
-    """The entries of these models, made by one function in Python workers."""
+    """The answers of these models, made by one function in Python workers."""
     context = frame.sparkSession.sparkContext
     broadcasts = _SENT.setdefault(context, _Broadcasts())
     shipped = tuple(
@@ -110,7 +125,7 @@ def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> C
     guard = guard_of(frame.sparkSession)
     function = scorer(names, models=shipped, guard=guard)
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
-    score = arrow_udf(function, returnType=SCORES_TYPE).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
+    score = arrow_udf(function, returnType=answer_type(shipped)).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
     found: Column = score(wanted, *(F.col(f"`{name}`") for name in names))
     return found
 

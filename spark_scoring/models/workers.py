@@ -1,13 +1,12 @@
 """What runs in the workers: one function for all models of a job. No Spark session, no MLflow, no YAML."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from spark_scoring.errors import SparkScoringError
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
     from pyspark import Broadcast
 
 NOT_LOADED = "not loaded: "
-SCORES_TYPE = (
-    "array<struct<role: string, model: string, model_version: string, score: double, "
-    "label: string, reason: string, detail: string>>"
-)
+_FAILURE = pa.struct({"reason": pa.string(), "detail": pa.string()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,14 +46,32 @@ def scorer(names: tuple[str, ...], *, models: tuple[Shipped, ...], guard: Guard)
     return score
 
 
+def answer_name(place: int) -> str:
+    """The field in which a model's answer comes back."""
+    return f"m{place}"
+
+
+def answer_type(models: tuple[Shipped, ...]) -> str:
+    """What comes back of the workers: all that differs from row to row, and nothing else."""
+    fields = [
+        f"{answer_name(i)}: struct<score: double, {'label: string, ' if model.spec.classes else ''}"
+        "failure: struct<reason: string, detail: string>>"
+        for i, model in enumerate(models)
+    ]
+    return f"struct<{', '.join(fields)}>"
+
+
 def scores_of(columns: dict[str, pa.Array], *, wanted: pa.Array, models: tuple[Shipped, ...], guard: Guard) -> pa.Array:
-    """One list of entries per row, one entry per model, null where the row is not wanted."""
+    """What each model says of each row, in fields of their own, null where the row is not wanted; see `answer_type`."""
     asked = np.asarray(wanted.to_numpy(zero_copy_only=False), dtype=bool)
     kept = {name: column if asked.all() else column.filter(wanted) for name, column in columns.items()}
     rows = int(asked.sum())
     way = _way(models, guard)
-    scored = [_score(kept, rows, model, way=way) for model in models]
-    return _lists(_entries(scored, models, rows), asked, len(models))
+    answers = [_answer(_score(kept, rows, model, way=way), has_label=bool(model.spec.classes)) for model in models]
+    if rows < len(asked):
+        places = pa.array(np.cumsum(asked) - 1, pa.int64(), mask=~asked)
+        answers = [answer.take(places) for answer in answers]
+    return pa.StructArray.from_arrays(answers, names=[answer_name(i) for i in range(len(models))])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,45 +131,15 @@ def _said(error: Exception) -> str:
     return str(error) if ours else type(error).__name__
 
 
-def _entries(scored: list[Scored], models: tuple[Shipped, ...], rows: int) -> pa.StructArray:
-    """All entries of the first row, then all of the second, and so on."""
-    failed = any(one.failed.any() for one in scored)
-    missing = _row_by_row([one.failed for one in scored]).astype(bool) if failed else None
-    columns = {
-        "role": _repeated([model.role for model in models], rows),
-        "model": _repeated([model.name for model in models], rows),
-        "model_version": _repeated([model.version for model in models], rows),
-        "score": pa.array(_row_by_row([one.score for one in scored]).astype(float), pa.float64(), mask=missing),
-        "label": _texts([one.label for one in scored], there=any(model.spec.classes for model in models)),
-        "reason": _texts([one.reason for one in scored], there=failed),
-        "detail": _texts([one.detail for one in scored], there=failed),
-    }
+def _answer(scored: Scored, *, has_label: bool) -> pa.StructArray:
+    failed = scored.failed if scored.failed.any() else None
+    columns = {"score": pa.array(scored.score.astype(float, copy=False), pa.float64(), mask=failed)}
+    if has_label:
+        columns["label"] = pa.array(scored.label, pa.string())
+    columns["failure"] = _failures(scored) if failed is not None else pa.nulls(len(scored.score), _FAILURE)
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _texts(columns: Sequence[npt.NDArray[np.object_]], *, there: bool) -> pa.StringArray:
-    return pa.array(_row_by_row(columns), pa.string()) if there else pa.nulls(sum(map(len, columns)), pa.string())
-
-
-def _repeated(texts: Sequence[str], times: int) -> pa.StringArray:
-    """The texts, again and again: without an object for each."""
-    pattern = [text.encode() for text in texts]
-    ends = np.cumsum(np.tile([len(text) for text in pattern], times), dtype=np.int32)
-    offsets = np.concatenate([np.zeros(1, np.int32), ends])
-    content = b"".join(pattern) * times
-    return pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(content))
-
-
-def _row_by_row(columns: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    if len(columns) == 1:
-        return columns[0]
-    return np.stack(columns, axis=1).reshape(-1) if columns else np.array([], dtype=object)
-
-
-def _lists(entries: pa.StructArray, asked: npt.NDArray[np.bool_], models: int) -> pa.ListArray:
-    offsets = pa.array(np.arange(len(asked) + 1) * models, pa.int32())
-    if asked.all():
-        return pa.ListArray.from_arrays(offsets, entries)
-    wanted = np.repeat(asked, models)
-    places = pa.array(np.cumsum(wanted) - 1, pa.int64(), mask=~wanted)
-    return pa.ListArray.from_arrays(offsets, entries.take(places))
+def _failures(scored: Scored) -> pa.StructArray:
+    told = [pa.array(scored.reason, pa.string()), pa.array(scored.detail, pa.string())]
+    return pa.StructArray.from_arrays(told, fields=list(_FAILURE), mask=pa.array(~scored.failed))

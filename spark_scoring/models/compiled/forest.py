@@ -32,6 +32,17 @@ class Missing(IntEnum):
     ZERO_RIGHT = 5
 
 
+class Keys(IntEnum):
+    """What nodes compare: DOUBLES in two words a node; SINGLES, their bits, or RANKS among all limits, in one."""
+
+    DOUBLES = 0
+    SINGLES = 1
+    RANKS = 2
+
+
+# of the word of a node, for where it leads and what it compares
+WORD_BITS = 31
+
 _FILL = {
     Missing.LEFT: (Operation.IF_MISSING, -np.inf),
     Missing.RIGHT: (Operation.IF_MISSING, np.inf),
@@ -115,10 +126,16 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
     following = np.where(inner, flat.number[forest.left[flat.nodes]], own)
     order = np.argsort(flat.depth, kind="stable")
     content = Content().number(1).number(int(forest.floats)).number(values.shape[1]).doubles(forest.start)
-    content.number(int(forest.singles)).ints(place).doubles(limit).ints(following).doubles(values)
+    content.number(_keys(forest, place)).ints(place).doubles(limit).ints(following).doubles(values)
     content.ints(flat.number[forest.roots][order]).ints(flat.depth[order]).ints(order).ints(forest.outputs)
     content.number(first).ints(asked).add(_sets(forest.categories))
     return Trees(forest=forest, places=places, content=content)
+
+
+def _keys(forest: Forest, place: Ints) -> Keys:
+    if len(place) >= 1 << max(0, WORD_BITS - len(np.unique(place)).bit_length()):
+        return Keys.DOUBLES
+    return Keys.SINGLES if forest.singles else Keys.RANKS
 
 
 def _singles_below(limits: Numbers) -> Numbers:

@@ -5,17 +5,19 @@ import java.util.Arrays;
 /**
  * Trees as one flat array, eight walked at a time: a walk waits for memory at every node, eight wait together.
  *
- * Numbers are compared as whole numbers of the same order, the keys. A node is two words, its limit, and where it leads
- * with the key that it compares. It leads to `next` if key <= limit, else to the node behind that. A leaf compares the place that is always 0 with the number of its
- * value, and so leads to itself. Missing values are infinities by then (see `forest.py`): nothing but this one
- * comparison is left. Nodes that ask for a set of categories compare a place of their own, 0 for one that goes left and
- * 1 for another, filled before the walk. Trees stand in order of depth and are summed in their own. Where limits are
- * float32 and nodes are few enough, a node is one word: half the memory, half the waiting.
+ * Numbers are compared as whole numbers of the same order, the keys: float32 by their bits, doubles by their ranks among
+ * the limits. A node is one word: its limit, where it leads, and the key that it compares. It leads to `next` if
+ * key <= limit, else to the node behind that. A leaf compares the place that is always 0 with the number of its value,
+ * and so leads to itself. Where nodes are too many for that, a node is two words, and doubles are compared by their
+ * bits. Missing values are infinities by then (see `forest.py`): nothing but this one comparison is left. Nodes that ask
+ * for a set of categories compare a place of their own, 0 for one that goes left and 1 for another, filled before the
+ * walk. Trees stand in order of depth and are summed in their own.
  */
 final class TreesHead extends ModelHead {
-  private static final int WAYS = 8;
+  private static final int WAYS = 8, DOUBLES = 0, RANKS = 2;
   private final boolean floats, narrow;
   private final int width, shift, setsAt;
+  private final Ranks ranks;
   private final double[] start, values;
   private final long[] nodes;
   private final int[] used, roots, depths, order, outputs;
@@ -26,7 +28,7 @@ final class TreesHead extends ModelHead {
     floats = in.number() == 1;
     width = in.number();
     start = in.doubles();
-    boolean singles = in.number() == 1;
+    int kind = in.number();
     int[] place = in.ints();
     double[] limit = in.doubles();
     int[] next = in.ints();
@@ -44,8 +46,9 @@ final class TreesHead extends ModelHead {
     used = used(place);
     for (int i = 0; i < place.length; i++) place[i] = Arrays.binarySearch(used, place[i]);
     shift = 32 - Integer.numberOfLeadingZeros(used.length);
-    narrow = singles && place.length < 1 << 31 - shift;
-    nodes = narrow ? narrow(place, limit, next, shift) : wide(place, limit, next);
+    narrow = kind != DOUBLES;
+    ranks = kind == RANKS ? new Ranks(used.length, place, limit, next) : null;
+    nodes = narrow ? narrow(place, limit, next, shift, ranks != null) : wide(place, limit, next);
   }
 
   private static int[] used(int[] places) {
@@ -65,10 +68,10 @@ final class TreesHead extends ModelHead {
     return nodes;
   }
 
-  private static long[] narrow(int[] place, double[] limit, int[] next, int shift) {
+  private static long[] narrow(int[] place, double[] limit, int[] next, int shift, boolean ranked) {
     long[] nodes = new long[place.length];
     for (int i = 0; i < nodes.length; i++) {
-      int word = next[i] == i ? (int) limit[i] : ordered((float) limit[i]);
+      int word = ranked || next[i] == i ? (int) limit[i] : ordered((float) limit[i]);
       nodes[i] = (long) word << 32 | next[i] << shift | place[i];
     }
     return nodes;
@@ -100,12 +103,13 @@ final class TreesHead extends ModelHead {
 
   void margins(double[] row, int[] codes, int[] leaves, long[] keys, double[] margins) {
     for (int set = 0; set < setFrom.length; set++) row[setsAt + set] = isIn(set, row[setFrom[set]]) ? 0 : 1;
-    if (narrow) {
-      for (int i = 0; i < used.length; i++) keys[i] = ordered((float) row[used[i]]);
-      walkNarrow(keys, leaves, nodes, shift, (1 << shift) - 1);
-    } else {
+    if (!narrow) {
       for (int i = 0; i < used.length; i++) keys[i] = ordered(row[used[i]]);
       walk(keys, leaves, nodes);
+    } else {
+      if (ranks == null) for (int i = 0; i < used.length; i++) keys[i] = ordered((float) row[used[i]]);
+      else for (int i = 0; i < used.length; i++) keys[i] = ranks.rank(i, row[used[i]]);
+      walkNarrow(keys, leaves, nodes, shift, (1 << shift) - 1);
     }
     if (floats) addFloats(leaves, margins);
     else add(leaves, margins);
