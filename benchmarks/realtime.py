@@ -15,7 +15,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent), os.envi
 
 import click  # noqa: E402 - the line above must come first
 from cells import Cell  # noqa: E402
-from machine import _processor  # noqa: E402
+from machine import hardware  # noqa: E402
 from realtime_runs import Latency, Runs, start  # noqa: E402
 from results import Section  # noqa: E402
 
@@ -23,6 +23,7 @@ from spark_scoring.testing import KafkaBroker  # noqa: E402
 
 CACHE = HERE.parent / ".cache" / "bench" / "realtime"
 JARS = HERE.parent / ".cache" / "jars" / "kafka"
+PACKAGES = ("pyspark", "delta-spark", "lightgbm")
 RATES = (250, 1000)
 WHO = {
     "realtime": "spark_scoring, lane realtime",
@@ -98,8 +99,7 @@ def _met(found: Latency) -> str:
 
 def _facts(seconds: float, warm_s: float, batch_s: int) -> str:
     return (
-        f"{_processor()}, {os.cpu_count()} cores. Two lookups, an as-of, a window over a table and 300 trees of 31 "
-        "leaves. A broker, a producer, a reader and one contestant at a time share the cores; `local[4,4]`, two "
+        f"{hardware(PACKAGES)}. Two lookups, an as-of, a window over a table and 300 trees of 31 leaves. A broker, a producer, a reader and one contestant at a time share the cores; `local[4,4]`, two "
         f"partitions, batches of Real-Time Mode of {batch_s} s. Milliseconds from a record's creation until its score "
         "is read from the topic of scores, or for micro-batches until the commit is there, over "
         f"{seconds:.0f} s after a warm-up of {warm_s:.0f} s. The lane lands its scores at the same time, every 5 s. "

@@ -160,7 +160,7 @@ def _records(spark: SparkSession, job: Job, known: Standing, states: Mapping[str
     )
 
 
-class _Stopped(Exception):
+class Stopped(Exception):
     """Ends a query that was asked to stop while it had more to do."""
 
 
@@ -190,7 +190,7 @@ class _Runner:
     def micro_batch(self, records: DataFrame, batch_id: int) -> None:
         if self.stop.is_set():
             # the micro-batch before this one is complete; this one is planned again at the next start
-            raise _Stopped
+            raise Stopped
         try:
             self.check_lease()
             self._commit(records, batch_id)
@@ -236,7 +236,7 @@ def _completed(runner: _Runner, *, once: bool) -> bool:
     runner.failure, began = None, time.monotonic()
     writer = runner.records.writeStream.foreachBatch(runner.micro_batch).queryName(runner.job.name)
     writer = writer.option("checkpointLocation", generation.checkpoint_of(runner.job))
-    query = writer.trigger(**_trigger(runner.job, once=once)).start()
+    query = writer.trigger(**trigger_of(runner.job, once=once)).start()
     log.info("%s: reading", runner.job.name)
     try:
         _until_done(query, runner)
@@ -250,7 +250,8 @@ def _completed(runner: _Runner, *, once: bool) -> bool:
     return True
 
 
-def _trigger(job: Job, *, once: bool) -> dict[str, Any]:
+def trigger_of(job: Job, *, once: bool) -> dict[str, Any]:
+    """How often Spark makes a micro-batch of the job."""
     every = job.trigger.every
     if once or every is None:
         return {"availableNow": True}

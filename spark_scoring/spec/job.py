@@ -18,6 +18,7 @@ from spark_scoring.errors import (
     unknown_name,
 )
 from spark_scoring.spec.actuals import Actual, read_actuals
+from spark_scoring.spec.models import ModelRef, read_models, read_trust
 from spark_scoring.spec.nouns import AsOf
 from spark_scoring.spec.read import Reader, expand, read_yaml
 from spark_scoring.spec.sources import (
@@ -41,21 +42,7 @@ __all__ = [
 REALTIME_BATCH, SHORTEST_BATCH = timedelta(minutes=1), timedelta(seconds=1)
 JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 KEEP = ("input", "features")
-RUNTIMES = ("arrow", "compiled")
 MICRO_BATCH, REALTIME = LANES = ("micro-batch", "realtime")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelRef:
-    """A model in a role: champion, challenger (with its share of the traffic) or shadow.
-
-    `runtime`: `arrow` or `compiled` where the job asks for one; None: compiled where the model can be.
-    """
-
-    role: str
-    uri: str
-    share: float | None = None
-    runtime: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +162,14 @@ def _read_job(reader: Reader) -> Job:
         kafka=reader.maybe("kafka", read_kafka, None),
         tables=reader.maybe("tables", _read_tables, ()),
         actuals=reader.maybe("actuals", read_actuals, ()),
-        models=_read_models(reader.need("models", "which models run, at least 'champion'")),
+        models=read_models(reader.need("models", "which models run, at least 'champion'")),
         output=_read_output(reader.need("output", "where scores go: batch, stream or both")),
         trigger=reader.maybe("trigger", _read_trigger, Trigger(every=None)),
         stop_when=reader.maybe("stop_when", _read_stop_when, None),
         lane=reader.maybe("lane", lambda found: found.one_of(*LANES), MICRO_BATCH),
         state=reader.need("state", "a folder for the checkpoint and run plans").text("a path"),
         registry=reader.need("registry", "the MLflow registry, as in sqlite:///mlflow.db").text("a URI"),
-        trust=reader.maybe("trust", _read_trust, ()),
+        trust=reader.maybe("trust", read_trust, ()),
         path=reader.source,
     )
     _check_parts(job, reader=reader, rows=rows)
@@ -246,42 +233,6 @@ def _read_tables(reader: Reader) -> tuple[TableSource, ...]:
                 raise name_taken(item.where, given=name, taken_by=f"table {other.name}")
         found.append(read_table_source(name, item))
     return tuple(found)
-
-
-def _model(reader: Reader, *, role: str) -> ModelRef:
-    if isinstance(reader.value, str):
-        return ModelRef(role=role, uri=_uri(reader))
-    allowed = ("model", "share", "runtime") if role == "challenger" else ("model", "runtime")
-    reader.keys(*allowed)
-    uri = _uri(reader.need("model", "a model URI, as in models:/flight_delay@champion"))
-    share = reader.need("share", "its share of the traffic").share() if role == "challenger" else None
-    runtime = reader.maybe("runtime", lambda found: found.one_of(*RUNTIMES), None)
-    return ModelRef(role=role, uri=uri, share=share, runtime=runtime)
-
-
-def _uri(reader: Reader) -> str:
-    expected = "a model URI, as in models:/flight_delay@champion or models:/flight_delay/7"
-    uri = reader.text(expected)
-    if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/[^/@]+)", uri):
-        raise bad_value(reader.where, given=uri, allowed=expected)
-    return uri
-
-
-def _read_models(reader: Reader) -> tuple[ModelRef, ...]:
-    reader.keys("champion", "challenger", "shadow")
-    champion = _model(reader.need("champion", "a model URI"), role="champion")
-    challenger = reader.maybe("challenger", lambda found: _model(found, role="challenger"), None)
-    shadows = reader.maybe(
-        "shadow",
-        lambda found: tuple(_model(item, role="shadow") for item in found.list("a list of models")),
-        (),
-    )
-    return (champion, *((challenger,) if challenger else ()), *shadows)
-
-
-def _read_trust(reader: Reader) -> tuple[str, ...]:
-    expected = "a list of model URIs or digests (12 digits or more) whose code may run"
-    return tuple(item.text(expected) for item in reader.list(expected))
 
 
 def _read_output(reader: Reader) -> Output:

@@ -1,16 +1,20 @@
 """What a lane begins with: the ledger, its two topics, and where it reads the rows."""
 
+import threading
 from collections.abc import Mapping
+from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint
 from spark_scoring.io.kafka import TopicState
-from spark_scoring.run import generation, ledger
+from spark_scoring.run import check, generation, ledger, serving
 from spark_scoring.run.faults import protected
-from spark_scoring.run.lane import runs
+from spark_scoring.run.lane import fit, runs
 from spark_scoring.run.ledger import Standing
+from spark_scoring.run.outages import FIRST_CONTACT, OUTAGE, wait_for_broker
+from spark_scoring.run.serving import Serving
 from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets
@@ -35,6 +39,24 @@ def check_topics_of(known: Standing, states: Mapping[str, TopicState], *, job: J
     for topic, state in states.items():
         if protected("topic_id") and known.topic_ids.get(topic, state.topic_id) != state.topic_id:
             raise errors.topic_created_again(topic, job=job.path)
+
+
+def fit_of(
+    spark: SparkSession, job: Job, *, stop: threading.Event, patience: timedelta | None
+) -> tuple[Serving, dict[str, TopicState]] | None:
+    """Models and topics, checked before anything starts; None if it was stopped meanwhile."""
+    known = standing(spark, job)
+    models = serving.begin(spark, job)
+    check.analyse(spark, job, models.models, target=str(job.output.stream))
+    fit.check_fit(spark, job, models.models)
+    patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
+    topics = generation.topics_of(job)
+    states = wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop)
+    if states is None:
+        return None
+    fit.check_slots(spark, job, partitions=len(states[topics[0]].latest))
+    check_topics_of(known, states, job=job)
+    return models, states
 
 
 def rows_start(spark: SparkSession, job: Job, known: Standing, state: TopicState) -> dict[int, int]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
@@ -16,20 +15,20 @@ from pyspark.sql.streaming.query import StreamingQuery
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, files, kafka
 from spark_scoring.io.kafka import TopicState
-from spark_scoring.run import check, generation, inputs, ledger, serving
+from spark_scoring.run import generation, inputs, ledger, serving
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.generation import Consent
-from spark_scoring.run.lane import fit, query, runs
-from spark_scoring.run.lane.begin import check_topics_of, rows_start, standing
+from spark_scoring.run.lane import query, runs
+from spark_scoring.run.lane.begin import check_topics_of, fit_of, rows_start, standing
 from spark_scoring.run.lane.landing import Landing
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.run.lease import Lease, held
 from spark_scoring.run.ledger import Standing
-from spark_scoring.run.outages import FIRST_CONTACT, OUTAGE, Outages, wait_for_broker
+from spark_scoring.run.outages import Outages
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.records import new_id
 from spark_scoring.run.serving import Serving
-from spark_scoring.run.stream import MOST_ROWS, POLL_S, Progress
+from spark_scoring.run.stream import MOST_ROWS, POLL_S, Progress, Stopped, trigger_of
 from spark_scoring.run.upkeep import Upkeep
 from spark_scoring.spec.job import Job
 
@@ -56,7 +55,7 @@ def realtime(
     Raises: as `stream`. ConfigError: a model or step cannot run on the lane, or there are too few task slots.
     """
     once = once or job.trigger.every is None
-    found = _fit(spark, job, stop=stop, patience=patience)
+    found = fit_of(spark, job, stop=stop, patience=patience)
     if found is None:
         return
     models, states = found
@@ -66,23 +65,6 @@ def realtime(
             while not lane.completed():
                 if not lane.outages.over(stop=stop):
                     return
-
-
-def _fit(
-    spark: SparkSession, job: Job, *, stop: threading.Event, patience: timedelta | None
-) -> tuple[Serving, dict[str, TopicState]] | None:
-    known = standing(spark, job)
-    models = serving.begin(spark, job)
-    check.analyse(spark, job, models.models, target=str(job.output.stream))
-    fit.check_fit(spark, job, models.models)
-    patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
-    topics = generation.topics_of(job)
-    states = wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop)
-    if states is None:
-        return None
-    fit.check_slots(spark, job, partitions=len(states[topics[0]].latest))
-    check_topics_of(known, states, job=job)
-    return models, states
 
 
 def _lane(
@@ -113,10 +95,6 @@ def _lane(
         upkeep=Upkeep.of_stream(spark, (), output=str(job.output.stream)),
         outages=Outages(spark=spark, job=job, topics=tuple(states)),
     )
-
-
-class _Stopped(Exception):
-    """Ends a query that was asked to stop while it had more to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,15 +178,10 @@ class _Lane:
                 log.info("%s: refreshed, the query began again after %.1f s", self.job.name, time.monotonic() - began)
         scoring.stop()
         if landing is not None:
-            self._finish(landing)
-
-    def _finish(self, landing: StreamingQuery) -> None:
-        """Let the micro-batch at work be finished."""
-        while not landing.awaitTermination(POLL_S):  # type: ignore[arg-type]
-            if not landing.status["isTriggerActive"]:
-                return
+            self._await(landing)
 
     def _await(self, landing: StreamingQuery) -> None:
+        """Until it has ended, or was told to stop and has finished the micro-batch at work."""
         while not landing.awaitTermination(POLL_S):  # type: ignore[arg-type]
             if self.stop.is_set() and not landing.status["isTriggerActive"]:
                 return
@@ -279,18 +252,12 @@ class _Lane:
         )  # fmt: skip
         writer = records.writeStream.foreachBatch(self.micro_batch).queryName(self.job.name)
         writer = writer.option("checkpointLocation", generation.checkpoint_of(self.job))
-        return writer.trigger(**self._trigger(once=once)).start()
-
-    def _trigger(self, *, once: bool) -> dict[str, Any]:
-        every = self.job.trigger.every
-        if once or every is None:
-            return {"availableNow": True}
-        return {"processingTime": f"{int(every.total_seconds() * 1000)} milliseconds"}
+        return writer.trigger(**trigger_of(self.job, once=once)).start()
 
     def micro_batch(self, records: DataFrame, batch_id: int) -> None:
         """Called by Spark for each micro-batch of the landing."""
         if self.stop.is_set():
-            raise _Stopped
+            raise Stopped
         try:
             self.check_lease()
             self._land(records, batch_id)

@@ -1,0 +1,60 @@
+"""Models as a job names them: which, in which role, and whose code may run."""
+
+import re
+from dataclasses import dataclass
+
+from spark_scoring.errors import bad_value
+from spark_scoring.spec.read import Reader
+
+RUNTIMES = ("arrow", "compiled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRef:
+    """A model in a role: champion, challenger (with its share of the traffic) or shadow.
+
+    `runtime`: `arrow` or `compiled` where the job asks for one; None: compiled where the model can be.
+    """
+
+    role: str
+    uri: str
+    share: float | None = None
+    runtime: str | None = None
+
+
+def _model(reader: Reader, *, role: str) -> ModelRef:
+    if isinstance(reader.value, str):
+        return ModelRef(role=role, uri=_uri(reader))
+    allowed = ("model", "share", "runtime") if role == "challenger" else ("model", "runtime")
+    reader.keys(*allowed)
+    uri = _uri(reader.need("model", "a model URI, as in models:/flight_delay@champion"))
+    share = reader.need("share", "its share of the traffic").share() if role == "challenger" else None
+    runtime = reader.maybe("runtime", lambda found: found.one_of(*RUNTIMES), None)
+    return ModelRef(role=role, uri=uri, share=share, runtime=runtime)
+
+
+def _uri(reader: Reader) -> str:
+    expected = "a model URI, as in models:/flight_delay@champion or models:/flight_delay/7"
+    uri = reader.text(expected)
+    if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/[^/@]+)", uri):
+        raise bad_value(reader.where, given=uri, allowed=expected)
+    return uri
+
+
+def read_models(reader: Reader) -> tuple[ModelRef, ...]:
+    """The models of `models:`, the champion first."""
+    reader.keys("champion", "challenger", "shadow")
+    champion = _model(reader.need("champion", "a model URI"), role="champion")
+    challenger = reader.maybe("challenger", lambda found: _model(found, role="challenger"), None)
+    shadows = reader.maybe(
+        "shadow",
+        lambda found: tuple(_model(item, role="shadow") for item in found.list("a list of models")),
+        (),
+    )
+    return (champion, *((challenger,) if challenger else ()), *shadows)
+
+
+def read_trust(reader: Reader) -> tuple[str, ...]:
+    """The models of `trust:`."""
+    expected = "a list of model URIs or digests (12 digits or more) whose code may run"
+    return tuple(item.text(expected) for item in reader.list(expected))
