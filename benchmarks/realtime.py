@@ -99,7 +99,8 @@ def _met(found: Latency) -> str:
 
 def _facts(seconds: float, warm_s: float, batch_s: int) -> str:
     return (
-        f"{hardware(PACKAGES)}. Two lookups, an as-of, a window over a table and 300 trees of 31 leaves. A broker, a producer, a reader and one contestant at a time share the cores; `local[4,4]`, two "
+        f"{hardware(PACKAGES)}. Two lookups, an as-of, a window over a table and 300 trees of 31 leaves. "
+        "A broker, a producer, a reader and one contestant at a time share the cores; `local[4,4]`, two "
         f"partitions, batches of Real-Time Mode of {batch_s} s. Milliseconds from a record's creation until its score "
         "is read from the topic of scores, or for micro-batches until the commit is there, over "
         f"{seconds:.0f} s after a warm-up of {warm_s:.0f} s. The lane lands its scores at the same time, every 5 s. "
