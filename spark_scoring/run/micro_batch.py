@@ -7,19 +7,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyspark.sql.functions as F
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, delta, kafka
-from spark_scoring.io.delta import Transaction
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
-from spark_scoring.run import feeds, inputs, ledger, output, takeover
+from spark_scoring.run import feeds, inputs, ledger, output
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.feeds import Feed, FeedEnds, Read
 from spark_scoring.run.generation import checkpoint_of
 from spark_scoring.run.ledger import Standing
+from spark_scoring.run.once import commit_once
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import reach_of
 from spark_scoring.run.serving import Serving
@@ -170,41 +169,13 @@ def _write(
     try:
         plan = replace(plan, counts=counts_of(frame))
         reached("before_commit")
-        return _commit_once(output.stamped(frame, plan), plan, context=context, known=known)
+        spark, job, version = context.spark, context.job, int(plan.commit_id.rsplit("/", 1)[1])
+        return commit_once(
+            spark, frame, plan, job=job, generation=context.generation, version=version, create=not known.there
+        )
     finally:
         frame.unpersist()
         rows.unpersist()
-
-
-def _commit_once(frame: DataFrame, plan: Plan, *, context: Context, known: Standing) -> Plan:
-    """The plan that the table now holds of this micro-batch: this one, or that of another attempt that was faster."""
-    app, batch_id = takeover.app_id(context.job.name, context.generation), int(plan.commit_id.rsplit("/", 1)[1])
-    txn = Transaction(app_id=app, version=batch_id) if protected("txn") else None
-    target = str(context.job.output.stream)
-    # of two first streams of a job the one that creates the table is the one
-    create = not known.there
-    try:
-        written = delta.append_once(
-            frame, target, txn=txn, metadata=plan.dump(), partition_by=output.PARTITIONS, create=create
-        )
-    except PySparkException as error:
-        if not delta.lost_race(error):
-            raise
-        written = None
-    return plan if written is not None else _made_by_another(plan, context=context)
-
-
-def _made_by_another(plan: Plan, *, context: Context) -> Plan:
-    # after a kill of Python alone the JVM may finish what it was told, while the next process begins
-    target = str(context.job.output.stream)
-    known = ledger.standing(context.spark, target, job=context.job.name)
-    if known.generation != context.generation:
-        raise errors.fenced(context.job.path, generation=str(known.generation))
-    newest = known.newest
-    if newest is None or newest.commit_id != plan.commit_id or newest.input != plan.input:
-        raise errors.skipped_write(target)
-    log.info("%s: another attempt of this micro-batch was committed meanwhile", plan.commit_id)
-    return newest
 
 
 def counts_of(frame: DataFrame) -> Counts:

@@ -12,20 +12,19 @@ from datetime import datetime
 from functools import reduce
 
 import pyspark.sql.functions as F
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, delta, kafka
-from spark_scoring.io.delta import Transaction
+from spark_scoring.io import checkpoint, kafka
 from spark_scoring.jvm.functions import ready
-from spark_scoring.run import ledger, output, takeover
+from spark_scoring.run import ledger
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.generation import checkpoint_of
 from spark_scoring.run.lane import message, runs
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.run.ledger import Standing
 from spark_scoring.run.micro_batch import brake, counts_of
+from spark_scoring.run.once import commit_once
 from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Landed, Offsets, Plan, Ranges
@@ -213,32 +212,12 @@ class Landing:
         return own.join(F.broadcast(keys), ["partition", "offset"], "left_anti")
 
     def _commit_once(self, frame: DataFrame, plan: Plan) -> Plan:
-        """The plan that the table now holds of this commit."""
-        target, name = str(self.job.output.stream), plan.commit_id.rsplit("/", 1)[1]
-        batch_id, _, number = name.partition(".")
+        batch_id, _, number = plan.commit_id.rsplit("/", 1)[1].partition(".")
         version = int(batch_id) * MOST_COMMITS + (int(number) if number else MOST_COMMITS - 1)
-        txn = Transaction(app_id=takeover.app_id(self.job.name, self.generation), version=version)
-        stamped = output.stamped(frame, plan)
-        try:
-            written = delta.append_once(
-                stamped, target, txn=txn if protected("txn") else None, metadata=plan.dump(),
-                partition_by=output.PARTITIONS, create=not self.known.there,
-            )  # fmt: skip
-        except PySparkException as error:
-            if not delta.lost_race(error):
-                raise
-            written = None
-        return plan if written is not None else self._made_by_another(plan)
-
-    def _made_by_another(self, plan: Plan) -> Plan:
-        target = str(self.job.output.stream)
-        known = ledger.standing(self.spark, target, job=self.job.name)
-        if known.generation != self.generation:
-            raise errors.fenced(self.job.path, generation=str(known.generation))
-        newest = known.newest
-        if newest is None or newest.commit_id != plan.commit_id or newest.input != plan.input:
-            raise errors.skipped_write(target)
-        return newest
+        return commit_once(
+            self.spark, frame, plan, job=self.job, generation=self.generation, version=version,
+            create=not self.known.there,
+        )  # fmt: skip
 
 
 def _between(partition: int, first: int, until: int) -> Column:

@@ -1,0 +1,56 @@
+"""One commit of output, once: whoever makes it, and however often it is tried."""
+
+import logging
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_scoring import errors
+from spark_scoring.io import delta
+from spark_scoring.io.delta import Transaction
+from spark_scoring.run import ledger, output, takeover
+from spark_scoring.run.faults import protected
+from spark_scoring.spec.job import Job
+from spark_scoring.spec.plan import Plan
+
+log = logging.getLogger(__name__)
+
+
+def commit_once(
+    spark: SparkSession, frame: DataFrame, plan: Plan, *, job: Job, generation: str, version: int, create: bool
+) -> Plan:
+    """The plan that the table now holds of this commit: this one, or that of another attempt that was faster.
+
+    `frame`: output rows before they are stamped. `version`: the commit's number in its generation. `create`: of two
+    first streams of a job the one that creates the table is the one.
+
+    Raises: StateError: another generation has taken over. RunError: the write was skipped.
+    """
+    app = takeover.app_id(job.name, generation)
+    try:
+        written = delta.append_once(
+            output.stamped(frame, plan),
+            str(job.output.stream),
+            txn=Transaction(app_id=app, version=version) if protected("txn") else None,
+            metadata=plan.dump(),
+            partition_by=output.PARTITIONS,
+            create=create,
+        )
+    except PySparkException as error:
+        if not delta.lost_race(error):
+            raise
+        written = None
+    return plan if written is not None else _made_by_another(spark, plan, job=job, generation=generation)
+
+
+def _made_by_another(spark: SparkSession, plan: Plan, *, job: Job, generation: str) -> Plan:
+    # after a kill of Python alone the JVM may finish what it was told, while the next process begins
+    target = str(job.output.stream)
+    known = ledger.standing(spark, target, job=job.name)
+    if known.generation != generation:
+        raise errors.fenced(job.path, generation=str(known.generation))
+    newest = known.newest
+    if newest is None or newest.commit_id != plan.commit_id or newest.input != plan.input:
+        raise errors.skipped_write(target)
+    log.info("%s: another attempt of this commit was made meanwhile", plan.commit_id)
+    return newest
