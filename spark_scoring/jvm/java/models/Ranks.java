@@ -37,13 +37,14 @@ final class Ranks {
 
   /** How many of the place's limits are below x; all of them for NaN. */
   int rank(int place, double x) {
+    if (x != x) return from[place + 1] - from[place];
     int first = from[place], at = first, left = from[place + 1] - first;
     while (left > 1) {
       // without a branch that depends on x: half of those would be guessed wrong
       int half = left >> 1;
-      at = x <= limits[at + half - 1] ? at : at + half;
+      at = limits[at + half - 1] < x ? at + half : at;
       left -= half;
     }
-    return (left == 0 || x <= limits[at] ? at : at + 1) - first;
+    return (left == 1 && limits[at] < x ? at + 1 : at) - first;
   }
 }
