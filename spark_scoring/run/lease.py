@@ -58,6 +58,11 @@ class Lease:
     done: threading.Event = field(default_factory=threading.Event)
     _beats: int = 0
 
+    def check(self, job: str) -> None:
+        """Nothing while it is held. Raises: RunError: another stream of the job has taken it."""
+        if self.lost.is_set():
+            raise errors.second_stream(job, where=self.taken_by)
+
     def beat(self) -> None:
         """Renew it every few seconds until it is given back or lost. To be run on a thread of its own."""
         while not self.done.wait(BEAT_S):

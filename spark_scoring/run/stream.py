@@ -192,7 +192,7 @@ class _Runner:
             # the micro-batch before this one is complete; this one is planned again at the next start
             raise Stopped
         try:
-            self.check_lease()
+            self.lease.check(self.job.path)
             self._commit(records, batch_id)
         except Exception as error:
             self.failure = error
@@ -200,10 +200,6 @@ class _Runner:
 
     def check_topics(self, states: Mapping[str, TopicState]) -> None:
         check_topics(self.known, states, job=self.job.path)
-
-    def check_lease(self) -> None:
-        if self.lease.lost.is_set():
-            raise errors.second_stream(self.job.path, where=self.lease.taken_by)
 
     def _commit(self, records: DataFrame, batch_id: int) -> None:
         context = Context(
@@ -264,4 +260,4 @@ def _until_done(query: StreamingQuery, runner: _Runner) -> None:
         if runner.stop.is_set() and idle:
             return
         if idle:
-            runner.check_lease()
+            runner.lease.check(runner.job.path)

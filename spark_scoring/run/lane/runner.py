@@ -138,7 +138,7 @@ class _Lane:
     def completed(self) -> bool:
         """Run both queries to their end; false where they ended because the broker went away."""
         self.failure, began = None, time.monotonic()
-        scoring = landing = None
+        landing = None
         try:
             scoring = self._started(self._next())
             if not self.once:
@@ -166,7 +166,7 @@ class _Lane:
                 raise errors.lane_ended("the landing ended")
             if scoring.awaitTermination(POLL_S / 2):  # type: ignore[arg-type]
                 raise errors.lane_ended("Spark stopped it")
-            self.check_lease()
+            self.lease.check(self.job.path)
             if self.once and self._reached(target):
                 scoring.stop()
                 return
@@ -259,7 +259,7 @@ class _Lane:
         if self.stop.is_set():
             raise Stopped
         try:
-            self.check_lease()
+            self.lease.check(self.job.path)
             self._land(records, batch_id)
         except Exception as error:
             self.failure = error
@@ -275,10 +275,6 @@ class _Lane:
             self.known = self.landing.known
             self.progress(plan)
             self.upkeep.after(plan)
-
-    def check_lease(self) -> None:
-        if self.lease.lost.is_set():
-            raise errors.second_stream(self.job.path, where=self.lease.taken_by)
 
     def check_topics(self, states: Mapping[str, TopicState]) -> None:
         check_topics_of(self.known, states, job=self.job)
