@@ -109,7 +109,8 @@ def map_in_arrow(spark: SparkSession, work: Scoring, shelf: Shelf) -> DataFrame:
         for batch in batches:
             inputs = batch.select(names)
             for i, path in enumerate(paths):
-                batch = batch.append_column(f"s{i}", pa.array(kernel(kind, path)(inputs)))
+                # XGBoost gives float32, and the column is declared a double
+                batch = batch.append_column(f"s{i}", pa.array(kernel(kind, path)(inputs), pa.float64()))
             yield batch
 
     added = [StructField(f"s{i}", DoubleType()) for i in range(len(paths))]

@@ -1,6 +1,7 @@
 """Delta tables: their current version, one version of them, and writes that leave their plan in the log."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -109,15 +110,13 @@ def version_of(spark: SparkSession, path: str) -> int | None:
 
 def last_transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
     """The greatest transaction version that the table's log holds for the id."""
-    found = _snapshot(spark, path).transactions().get(app_id)
-    return int(found.get()) if found.isDefined() else None
+    return _transactions(spark, _snapshot(spark, path)).get(app_id)
 
 
 def transactions(spark: SparkSession, path: str, *, prefix: str) -> dict[str, int]:
     """The transaction ids that begin so, each with its greatest version. They outlive the log's entries."""
-    jvm: Any = spark._jvm
-    found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(_snapshot(spark, path).transactions())
-    return {str(app_id): int(version) for app_id, version in found.items() if str(app_id).startswith(prefix)}
+    known = _transactions(spark, _snapshot(spark, path))
+    return {app_id: version for app_id, version in known.items() if app_id.startswith(prefix)}
 
 
 def location_of(spark: SparkSession, table: str) -> str | None:
@@ -198,6 +197,8 @@ def append_once(
 
     With `create` the table must not be there yet: of two that create it, one fails.
     """
+    if txn is not None and not create and is_table(frame.sparkSession, path):
+        return _append_under(frame, path, txn=txn, metadata=metadata, partition_by=partition_by)
     writer = frame.write.format("delta").mode("errorifexists" if create else "append").option("mergeSchema", "true")
     if txn is not None:
         writer = writer.option("txnAppId", txn.app_id).option("txnVersion", txn.version)
@@ -299,6 +300,47 @@ def _snapshot(spark: SparkSession, path: str) -> Any:
 def _log(spark: SparkSession, path: str) -> Any:
     jvm: Any = spark._jvm
     return jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
+
+
+def _transactions(spark: SparkSession, snapshot: Any) -> dict[str, int]:
+    """Transaction id -> its greatest version, of the snapshot's checksum file where there is one.
+
+    Delta itself would run jobs over its whole log for them, half a CPU second for each commit of a stream.
+    """
+    asjava = spark._jvm.scala.jdk.javaapi.CollectionConverters.asJava  # type: ignore[union-attr]
+    checksum = snapshot.checksumOpt()
+    known = checksum.get().setTransactions() if checksum.isDefined() else checksum
+    if known.isDefined():
+        return {str(one.appId()): int(one.version()) for one in asjava(known.get())}
+    return {str(app_id): int(version) for app_id, version in asjava(snapshot.transactions()).items()}
+
+
+def _append_under(
+    frame: DataFrame, path: str, *, txn: Transaction, metadata: str, partition_by: Sequence[str]
+) -> int | None:
+    """What Delta's writer does with `txnAppId` and `txnVersion`, step by step; see docs/decisions/0008."""
+    spark = frame.sparkSession
+    jvm: Any = spark._jvm
+    delta, to_scala = jvm.org.apache.spark.sql.delta, jvm.org.apache.spark.api.python.PythonUtils
+    some, nothing, append = jvm.scala.Option.apply, jvm.scala.Option.empty(), jvm.org.apache.spark.sql.SaveMode.Append
+    session, log = spark._jsparkSession, _log(spark, path)
+    transaction = log.startTransaction()
+    # noted as read: of two commits under one id that begin at the same version, Delta refuses one
+    transaction.readTxn().addOne(txn.app_id)
+    if _transactions(spark, transaction.snapshot()).get(txn.app_id, -1) >= txn.version:
+        return None
+    options = delta.DeltaOptions(to_scala.toScalaMap({"mergeSchema": "true"}), session.sessionState().conf())
+    columns, properties = to_scala.toSeq(list(partition_by)), to_scala.toScalaMap({})
+    command = delta.commands.WriteIntoDelta(
+        log, append, options, columns, properties, frame._jdf, nothing, nothing, False
+    )
+    stamp = delta.actions.SetTransaction(txn.app_id, txn.version, some(int(time.time() * 1000)))
+    said = getattr(delta, "DeltaOperations$Write")(append, some(columns), nothing, some(metadata), *[nothing] * 5)
+    try:
+        actions = command.write(transaction, session, nothing, False).appended(stamp)
+        return int(transaction.commit(actions, said))
+    except AnalysisException as error:
+        raise errors.not_written(path, cause=cause_of(error)) from error
 
 
 def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int | None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,7 +9,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, delta, kafka
+from spark_scoring.io import checkpoint, kafka
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import feeds, inputs, ledger, output
@@ -41,7 +40,6 @@ class Context:
     now: Callable[[], datetime]
     prepared: Prepared
     watch: kafka.Watch
-    ahead: Executor
 
 
 def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
@@ -56,10 +54,6 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
     if _is_done(known, commit_id, ranges, context=context):
         log.info("%s: in the table already", commit_id)
         return known
-    if known.there:
-        # the write asks for the transaction ids, for which Delta runs jobs over its log: those run beside all that
-        # comes before it. What fails here fails there again, and is told there
-        context.ahead.submit(delta.transactions, spark, str(job.output.stream), prefix=f"{job.name}:")
     topics = _topics(context, known)
     _check_range(known, ranges, topics, batch_id=batch_id, context=context)
     ids = {name: state.topic_id for name, state in topics.items()}

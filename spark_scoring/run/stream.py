@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -64,8 +63,8 @@ def stream(
     fit = _fit(spark, job, stop=stop, patience=patience)
     if fit is None:
         return
-    with held(spark, job, wait=stop.wait) as lease, ThreadPoolExecutor(1, thread_name_prefix="ahead") as ahead:
-        runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease, ahead=ahead)
+    with held(spark, job, wait=stop.wait) as lease:
+        runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease)
         with closing(runner.prepared), closing(runner.watch):
             while not _completed(runner, once=once):
                 if not runner.outages.over(stop=stop):
@@ -108,7 +107,6 @@ def _runner(
     stop: threading.Event,
     progress: Progress,
     lease: Lease,
-    ahead: Executor,
 ) -> "_Runner":
     assert job.kafka is not None
     ids = {topic: state.topic_id for topic, state in fit.states.items()}
@@ -131,7 +129,6 @@ def _runner(
         watch=Watch(spark=spark, kafka=job.kafka),
         upkeep=Upkeep.of_stream(spark, fit.feeds, output=str(job.output.stream)),
         lease=lease,
-        ahead=ahead,
         outages=Outages(spark=spark, job=job, topics=tuple(fit.states)),
     )
 
@@ -182,7 +179,6 @@ class _Runner:
     watch: Watch
     upkeep: Upkeep
     lease: Lease
-    ahead: Executor
     outages: Outages
     generation: str = ""
     failure: Exception | None = None
@@ -211,7 +207,6 @@ class _Runner:
             now=self.now,
             prepared=self.prepared,
             watch=self.watch,
-            ahead=self.ahead,
         )
         self.serving = serving.renewed(self.spark, self.job, self.serving)
         before = self.known.newest

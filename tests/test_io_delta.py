@@ -1,0 +1,91 @@
+"""Appends under a transaction id: once, without a look at the whole log, and refused where another was faster."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession
+
+from spark_scoring.io import delta
+from spark_scoring.io.delta import Transaction
+
+APP = "late:one"
+
+
+@pytest.fixture
+def table(spark: SparkSession, tmp_path: Path) -> str:
+    """A table of three rows with its first commit under the id."""
+    path = str(tmp_path / "table")
+    assert _append(spark.range(3).toDF("id"), path, 0) == 0
+    return path
+
+
+def _append(frame: DataFrame, path: str, version: int, app: str = APP) -> int | None:
+    txn = Transaction(app_id=app, version=version)
+    return delta.append_once(frame, path, txn=txn, metadata=f"{app} {version}", partition_by=())
+
+
+def _jobs(spark: SparkSession, action: Callable[[], Any]) -> int:
+    tracker = spark.sparkContext.statusTracker()
+    before = len(tracker.getJobIdsForGroup(None))
+    action()
+    return len(tracker.getJobIdsForGroup(None)) - before
+
+
+def test_each_version_of_an_id_is_written_once(spark: SparkSession, table: str) -> None:
+    rows = spark.range(3, 5).toDF("id")
+    assert [_append(rows, table, version) for version in (1, 1, 0, 5, 4)] == [1, None, None, 2, None]
+    assert _append(rows, table, 0, app="late:two") == 3
+    assert delta.transactions(spark, table, prefix="late:") == {APP: 5, "late:two": 0}
+    assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 3, 3, 3, 4, 4, 4]
+
+
+def test_the_log_says_what_delta_s_own_writer_says(spark: SparkSession, table: str) -> None:
+    _append(spark.range(3, 5).toDF("id"), table, 1)
+    writer = spark.range(5, 9).toDF("id").write.format("delta").mode("append").option("userMetadata", "theirs")
+    writer.option("txnAppId", APP).option("txnVersion", 1).save(table)
+    assert delta.current_version(spark, table) == 1
+    writer.option("txnAppId", APP).option("txnVersion", 2).save(table)
+    theirs, ours, _ = delta.history(spark, table)
+    assert (ours.operation, ours.user_metadata, ours.rows_written) == (theirs.operation, f"{APP} 1", 2)
+    assert delta.last_transaction(spark, table, APP) == 2
+
+
+def test_new_columns_are_merged_in(spark: SparkSession, table: str) -> None:
+    _append(spark.createDataFrame([(3, "x")], "id bigint, name string"), table, 1)
+    assert spark.read.format("delta").load(table).columns == ["id", "name"]
+
+
+def test_no_job_looks_through_the_log(spark: SparkSession, table: str) -> None:
+    rows = spark.range(0, 2, 1, 1).toDF("id")
+    _append(rows, table, 1)
+    assert _jobs(spark, lambda: _append(rows, table, 2)) == 1
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_without_a_checksum_file_delta_is_asked(spark: SparkSession, table: str, version: int) -> None:
+    _append(spark.range(1).toDF("id"), table, 1)
+    for checksum in Path(table).glob("_delta_log/*.crc"):
+        checksum.unlink()
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert _append(spark.range(1).toDF("id"), table, version) == (None if version == 1 else 2)
+
+
+def test_of_two_commits_that_begin_together_one_is_refused(
+    spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = delta._transactions
+
+    def and_then_another(*given: Any) -> dict[str, int]:
+        monkeypatch.setattr(delta, "_transactions", looked_up)
+        found = looked_up(*given)
+        assert _append(spark.range(3, 5).toDF("id"), table, 1) == 1
+        return found
+
+    monkeypatch.setattr(delta, "_transactions", and_then_another)
+    with pytest.raises(PySparkException) as refused:
+        _append(spark.range(7, 9).toDF("id"), table, 1)
+    assert delta.lost_race(refused.value)
+    assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 3, 4]
