@@ -24,6 +24,7 @@ SETTINGS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.codegen.cache.maxEntries": "1000",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.runSQLOnFiles": "false",
     "spark.databricks.delta.snapshotPartitions": "2",

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction
+from spark_scoring.io.delta import Transaction, Written
 
 APP = "late:one"
 
@@ -56,6 +56,77 @@ def test_the_log_says_what_delta_s_own_writer_says(spark: SparkSession, table: s
 def test_new_columns_are_merged_in(spark: SparkSession, table: str) -> None:
     _append(spark.createDataFrame([(3, "x")], "id bigint, name string"), table, 1)
     assert spark.read.format("delta").load(table).columns == ["id", "name"]
+
+
+@pytest.mark.parametrize(
+    ("properties", "reads"),
+    [
+        ({}, False),
+        ({"delta.dataSkippingNumIndexedCols": "0"}, True),
+        ({"delta.columnMapping.mode": "name"}, True),
+        ({"delta.enableDeletionVectors": "true", "delta.dataSkippingStatsColumns": "name"}, False),
+    ],
+)
+def test_what_a_commit_says_may_be_made_of_what_it_wrote(
+    spark: SparkSession, tmp_path: Path, properties: dict[str, str], reads: bool
+) -> None:
+    path, counted, was_read = str(tmp_path / "table"), list[tuple[int, int]](), list[int]()
+    for setting, value in properties.items():
+        spark.conf.set(f"spark.databricks.delta.properties.defaults.{setting.removeprefix('delta.')}", value)
+
+    def metadata(files: Written) -> str:
+        assert not delta.is_table(spark, path) or delta.current_version(spark, path) == len(counted) - 1
+        counted.append(files.counts("name"))
+        rows = files.read().collect()
+        assert counted[-1] == (len(rows), sum(row.name is None for row in rows))
+        was_read.append(_jobs(spark, lambda: files.counts("name")))
+        return f"{counted[-1]}"
+
+    try:
+        for version, count in enumerate([6, 3, 0]):
+            txn = Transaction(app_id=APP, version=version)
+            frame = spark.range(count).selectExpr("id", "if(id % 3 = 0, null, string(id)) as name", "id % 2 as part")
+            delta.append_once(frame, path, txn=txn, metadata=metadata, partition_by=("part",))
+    finally:
+        for setting in properties:
+            spark.conf.unset(f"spark.databricks.delta.properties.defaults.{setting.removeprefix('delta.')}")
+    assert counted == [(6, 2), (3, 1), (0, 0)]
+    assert [entry.user_metadata for entry in delta.history(spark, path)] == [f"{one}" for one in reversed(counted)]
+    assert [jobs > 0 for jobs in was_read] == [reads, reads, False]
+
+
+def test_what_fails_before_the_commit_commits_nothing(spark: SparkSession, table: str) -> None:
+    def metadata(_: Written) -> str:
+        raise RuntimeError("struck")
+
+    txn = Transaction(app_id=APP, version=1)
+    with pytest.raises(RuntimeError, match="struck"):
+        delta.append_once(spark.range(3, 5).toDF("id"), table, txn=txn, metadata=metadata, partition_by=())
+    assert delta.current_version(spark, table) == 0
+    assert _append(spark.range(7, 8).toDF("id"), table, 1) == 1
+    assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 7]
+
+
+def test_of_two_that_create_a_table_one_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    path = str(tmp_path / "table")
+
+    def and_another_is_faster(_: Written) -> str:
+        assert _append(spark.range(3).toDF("id"), path, 0, app="late:two") == 0
+        return "slower"
+
+    txn = Transaction(app_id=APP, version=0)
+    for metadata in (and_another_is_faster, "late"):
+        with pytest.raises(PySparkException) as refused:
+            delta.append_once(spark.range(9).toDF("id"), path, txn=txn, metadata=metadata, partition_by=(), create=True)
+        assert delta.lost_race(refused.value)
+    assert sorted(row.id for row in spark.read.format("delta").load(path).collect()) == [0, 1, 2]
+
+
+def test_a_table_that_a_job_creates_is_one_of_many_commits(spark: SparkSession, tmp_path: Path) -> None:
+    path, txn = str(tmp_path / "table"), Transaction(app_id=APP, version=0)
+    delta.append_once(spark.range(3).toDF("id"), path, txn=txn, metadata="", partition_by=(), create=True)
+    _append(spark.range(3).toDF("id"), path, 1)
+    assert delta.layout(spark, path).properties["delta.checkpointInterval"] == "50"
 
 
 def test_no_job_looks_through_the_log(spark: SparkSession, table: str) -> None:

@@ -31,15 +31,19 @@ def test_a_stream_swaps_200_models_and_leaves_no_class_behind(
     """As a stream meets them: another content and key each, the same features."""
     form = compiled(package)
     spark.createDataFrame(SAMPLE).repartition(BATCHES).write.parquet(str(tmp_path / "in"))
-    classes = spark._jvm.java.lang.management.ManagementFactory.getClassLoadingMXBean()  # type: ignore[union-attr]
-    loaded: list[int] = []
+    jvm: Any = spark._jvm
+    management = jvm.java.lang.management.ManagementFactory
+    (metaspace,) = [pool for pool in management.getMemoryPoolMXBeans() if pool.getName() == "Metaspace"]
+    loaded, used = list[int](), list[int]()
 
     def each(batch: DataFrame, number: int) -> None:
         for swap in range(SWAPS // BATCHES):
             other = replace(form, key=f"{number}-{swap}")
             scored = score_rows(batch, [ScoredModel(role="champion", package=package, compiled=other)])
             assert scored.filter(F.col(SCORES)[0]["score"].isNotNull()).count() > 0
-        loaded.append(classes.getLoadedClassCount())
+        jvm.System.gc()
+        loaded.append(management.getClassLoadingMXBean().getLoadedClassCount())
+        used.append(metaspace.getUsage().getUsed())
 
     rows = spark.readStream.schema(spark.createDataFrame(SAMPLE).schema).option("maxFilesPerTrigger", 1)
     query = rows.parquet(str(tmp_path / "in")).writeStream.foreachBatch(each)
@@ -47,6 +51,8 @@ def test_a_stream_swaps_200_models_and_leaves_no_class_behind(
     assert len(loaded) == BATCHES
     # generated code is the same for every model of the same features; what grows a little are caches of Spark's own
     assert loaded[-1] - loaded[BATCHES // 2] < SWAPS // 4
+    # some 25 KB a swap is what Spark and the compiler note of methods; the code of one model of 300 trees were 20 times that
+    assert used[-1] - used[BATCHES // 2] < SWAPS // 2 * 100_000
 
 
 def test_a_streaming_frame_is_scored_in_the_jvm(spark: SparkSession, package: Package, tmp_path: Path) -> None:

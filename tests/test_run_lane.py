@@ -15,6 +15,7 @@ from kafka import KafkaConsumer
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import ConfigError, StateError
+from spark_scoring.io import delta
 from spark_scoring.run import batch, check, faults, ledger, stream
 from spark_scoring.run.lane import runner
 from spark_scoring.run.lane.runner import realtime
@@ -121,7 +122,7 @@ def test_a_crash_of_the_landing_loses_and_doubles_nothing(
         with pytest.raises(faults.Struck):
             run(world)
     if instant == "before_commit":
-        assert not Path(str(world.job.output.stream)).exists()
+        assert not delta.is_table(world.spark, str(world.job.output.stream))
     run(world)
 
     verdict = verify.verify_stream(world.spark, world.job)

@@ -28,10 +28,10 @@ MAPPING: dict[str, Any] = {
 }
 
 
-def rows_of(spark: SparkSession, *, keys: int) -> DataFrame:
+def rows_of(spark: SparkSession, *, keys: int, first: int = 0, minutes: int = 90) -> DataFrame:
     """One row for each key, an hour and a half into the history."""
-    at = F.timestamp_micros(F.lit(5_400_000_000))
-    return spark.range(keys).select("id", F.concat(F.lit("k"), "id").alias("k"), at.alias("at"))
+    at = F.timestamp_micros(F.lit(minutes * 60_000_000))
+    return spark.range(first, first + keys).select("id", F.concat(F.lit("k"), "id").alias("k"), at.alias("at"))
 
 
 def history(spark: SparkSession, *, keys: int) -> DataFrame:
@@ -100,3 +100,35 @@ def jobs_of(spark: SparkSession) -> int:
     """How many jobs the session has run."""
     jvm: Any = spark.sparkContext._jsc
     return int(jvm.sc().statusStore().jobsList(None).size())
+
+
+def test_micro_batches_of_the_same_ten_minutes_share_their_code(spark: SparkSession, tmp_path: Path) -> None:
+    wide, prices = WideTable.unpack(MAPPING), str(tmp_path / "prices")
+    history(spark, keys=40).write.format("delta").save(prices)
+    tables = {
+        "prices": spark.read.format("delta").load(prices),
+        "names": spark.read.format("delta").load(prices).groupBy("k").agg(F.max("x").alias("x")),
+    }
+    compiled: Any = spark._jvm.org.apache.spark.metrics.source.CodegenMetrics.METRIC_COMPILATION_TIME()  # type: ignore[union-attr]
+
+    def given(at: int, first: int) -> DataFrame:
+        path = str(tmp_path / f"rows{at}")
+        rows_of(spark, keys=3, first=first, minutes=at).write.format("parquet").save(path)
+        return spark.read.parquet(path)
+
+    def classes_after(rows: DataFrame) -> int:
+        reach = reach_of(rows, wide)
+        found = transform(wide, rows, tables, within=reach.times, keys=reach.keys).collect()
+        assert [row["n"] for row in found] == [60] * 3
+        return int(compiled.getCount())
+
+    batches = [given(at, at - 90) for at in (90, 91, 92, 93, 101)]
+    counts = [classes_after(rows) for rows in batches]
+    assert counts[-3] == counts[-2] < counts[-1], counts
+
+
+def test_bounds_do_not_leave_the_time_range(spark: SparkSession) -> None:
+    given = {**MAPPING, "rows": {**MAPPING["rows"], "time_range": ["1970-01-01T01:31:00Z", "1970-01-01T01:33:00Z"]}}
+    wide = WideTable.unpack(given)
+
+    assert reach_of(rows_of(spark, keys=3, minutes=92), wide).times == wide.rows.time_range

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from spark_scoring.run import batch, check
 from spark_scoring.run.runs import Span
 from spark_scoring.run.serving import check_feeds
 from spark_scoring.spec.union import union_of
+from spark_scoring.watch.explain import Asked, explain
+from spark_scoring.wide.met import WindowMatch
 from spark_scoring.wide.several import shared_steps
 from tests.world import DAY, WIDE, World, job_mapping, make_world, package_model
 
@@ -93,6 +96,29 @@ def test_check_names_whose_step_it_is(world: World) -> None:
     steps = [step.step for step in check.check(world.spark, job).steps]
 
     assert [step.partition(":")[0] for step in steps] == ["champion"] * 4 + ["challenger"] * 4
+
+
+def test_explain_tells_of_each_model_s_own_steps_and_scores(world: World) -> None:
+    ours, theirs = "models:/late@champion", "models:/later@champion"
+    models = {"champion": ours, "challenger": {"model": theirs, "share": 0.5}, "shadow": [theirs]}
+    rows = scored(world, "told", models)
+    job = make_world(world.spark, world.folder / "told", models=models, registry=world.job.registry).job
+    job = replace(job, name="told")
+    for key in ("f010", "f020"):
+        row = rows[key]
+        found = explain(world.spark, job, Asked(key=key, time=row["event_time"].replace(tzinfo=UTC)), clock=NOW)
+
+        steps = [(step.kind, step.roles) for step in found.steps]
+        kinds = ("lookup", "as_of", "window", "columns")
+        others = [(kind, ("challenger", "shadow")) for kind in kinds]
+        assert steps == [*[(kind, ("champion",)) for kind in kinds], *others]
+        windows = [step.match for step in found.steps if isinstance(step.match, WindowMatch)]
+        assert [one.end - one.start for one in windows] == [timedelta(hours=6), timedelta(hours=3)]
+        assert (found.outcome, found.reason) == (row["outcome"], row["reason"])
+        said = [(model.role, model.score, model.reason) for model in found.models]
+        written = [(entry["role"], entry["score"], entry["reason"]) for entry in row["scores"]]
+        assert said == (written or [(model.role, None, None) for model in found.models])
+        assert [model.role for model in found.models if model.served] == ([row["role"]] if row["role"] else [])
 
 
 def test_steps_are_shared_where_they_and_all_they_read_are_equal() -> None:

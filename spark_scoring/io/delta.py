@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +28,9 @@ CONFLICTS = (
     conflicts.ProtocolChangedException,
 )
 
+
+# of a new table that gets many commits: a checkpoint takes as long as a micro-batch, and Delta would make one for each ten
+OFTEN = {"delta.checkpointInterval": "50"}
 
 # a feed's small files become files of this size, and those are left alone: upkeep must not rewrite a whole table
 WHOLE_FILE = 64 * 2**20
@@ -67,6 +70,26 @@ class Transaction:
 
     app_id: str
     version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """Files that were written and are not committed yet: their statistics, and a way to read their rows."""
+
+    statistics: tuple[Mapping[str, Any], ...]
+    read: Callable[[], DataFrame]
+
+    def counts(self, column: str) -> tuple[int, int]:
+        """How many rows there are, and in how many of them the column is null.
+
+        The files are read only where the table keeps no statistics of the column.
+        """
+        try:
+            known = [(file["numRecords"], file["nullCount"][column]) for file in self.statistics]
+        except KeyError:
+            (row,) = self.read().selectExpr("count(*) as rows", f"count_if(`{column}` is null) as nulls").collect()
+            return row["rows"], row["nulls"]
+        return sum(rows for rows, _ in known), sum(nulls for _, nulls in known)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,19 +213,41 @@ def metadata_at(spark: SparkSession, path: str, version: int) -> str | None:
 
 
 def append_once(
-    frame: DataFrame, path: str, *, txn: Transaction | None, metadata: str, partition_by: Sequence[str],
-    create: bool = False,
+    frame: DataFrame, path: str, *, txn: Transaction | None, metadata: str | Callable[[Written], str],
+    partition_by: Sequence[str], create: bool = False,
 ) -> int | None:  # fmt: skip
-    """Append under a transaction id, so that the same id writes once; the version written, None if Delta skipped it.
+    """Append under a transaction id, so that the same id writes once; the version written, None if it was there.
 
-    With `create` the table must not be there yet: of two that create it, one fails.
+    `metadata` may be made of what was written, right before the commit. With `create` the table must not be there
+    yet: of two that create it, one fails. The steps are those of Delta's writer, see docs/decisions/0008.
     """
-    if txn is not None and not create and is_table(frame.sparkSession, path):
-        return _append_under(frame, path, txn=txn, metadata=metadata, partition_by=partition_by)
-    writer = frame.write.format("delta").mode("errorifexists" if create else "append").option("mergeSchema", "true")
+    spark = frame.sparkSession
+    jvm: Any = spark._jvm
+    delta, to_scala = jvm.org.apache.spark.sql.delta, jvm.org.apache.spark.api.python.PythonUtils
+    some, nothing, modes = jvm.scala.Option.apply, jvm.scala.Option.empty(), jvm.org.apache.spark.sql.SaveMode
+    session, log, mode = spark._jsparkSession, _log(spark, path), modes.ErrorIfExists if create else modes.Append
+    transaction, stamps = log.startTransaction(), []
     if txn is not None:
-        writer = writer.option("txnAppId", txn.app_id).option("txnVersion", txn.version)
-    return _write(frame, writer.partitionBy(*partition_by), path, metadata)
+        # noted as read: of two commits under one id that begin at the same version, Delta refuses one
+        transaction.readTxn().addOne(txn.app_id)
+        if _transactions(spark, transaction.snapshot()).get(txn.app_id, -1) >= txn.version:
+            return None
+        stamps = [delta.actions.SetTransaction(txn.app_id, txn.version, some(int(time.time() * 1000)))]
+    options = delta.DeltaOptions(to_scala.toScalaMap({"mergeSchema": "true"}), session.sessionState().conf())
+    columns, properties = to_scala.toSeq(list(partition_by)), to_scala.toScalaMap(OFTEN if create else {})
+    command = delta.commands.WriteIntoDelta(
+        log, mode, options, columns, properties, frame._jdf, nothing, nothing, False
+    )
+    try:
+        written = command.write(transaction, session, nothing, False)
+        if not isinstance(metadata, str):
+            metadata = metadata(_written(spark, transaction, written))
+        said = getattr(delta, "DeltaOperations$Write")(mode, some(columns), nothing, some(metadata), *[nothing] * 5)
+        return int(transaction.commit(written.appendedAll(to_scala.toSeq(stamps)), said))
+    except AnalysisException as error:
+        if lost_race(error):
+            raise
+        raise errors.not_written(path, cause=cause_of(error)) from error
 
 
 def note(spark: SparkSession, path: str, *, txn: Transaction, metadata: str) -> int | None:
@@ -307,40 +352,34 @@ def _transactions(spark: SparkSession, snapshot: Any) -> dict[str, int]:
 
     Delta itself would run jobs over its whole log for them, half a CPU second for each commit of a stream.
     """
-    asjava = spark._jvm.scala.jdk.javaapi.CollectionConverters.asJava  # type: ignore[union-attr]
+    if snapshot.version() < 0:
+        return {}
     checksum = snapshot.checksumOpt()
     known = checksum.get().setTransactions() if checksum.isDefined() else checksum
     if known.isDefined():
-        return {str(one.appId()): int(one.version()) for one in asjava(known.get())}
-    return {str(app_id): int(version) for app_id, version in asjava(snapshot.transactions()).items()}
+        return {str(one.appId()): int(one.version()) for one in _as_java(spark, known.get())}
+    return {str(app_id): int(version) for app_id, version in _as_java(spark, snapshot.transactions()).items()}
 
 
-def _append_under(
-    frame: DataFrame, path: str, *, txn: Transaction, metadata: str, partition_by: Sequence[str]
-) -> int | None:
-    """What Delta's writer does with `txnAppId` and `txnVersion`, step by step; see docs/decisions/0008."""
-    spark = frame.sparkSession
+def _written(spark: SparkSession, transaction: Any, actions: Any) -> Written:
+    adds = [(one, said["add"]) for one in _as_java(spark, actions) if "add" in (said := json.loads(one.json()))]
+
+    def read() -> DataFrame:
+        jvm: Any = spark._jvm
+        log, some, nothing = transaction.deltaLog(), jvm.scala.Option.apply, jvm.scala.Option.empty()
+        # a table that is not there yet has no snapshot, and one that gets new columns another
+        there = jvm.org.apache.spark.sql.delta.DummySnapshot(
+            log.logPath(), log, transaction.metadata(), nothing, some(transaction.protocol())
+        )
+        files = jvm.org.apache.spark.api.python.PythonUtils.toSeq([one for one, _ in adds])
+        return DataFrame(log.createDataFrame(there, files, False, nothing), spark)
+
+    return Written(statistics=tuple(json.loads(add.get("stats") or "{}") for _, add in adds), read=read)
+
+
+def _as_java(spark: SparkSession, collection: Any) -> Any:
     jvm: Any = spark._jvm
-    delta, to_scala = jvm.org.apache.spark.sql.delta, jvm.org.apache.spark.api.python.PythonUtils
-    some, nothing, append = jvm.scala.Option.apply, jvm.scala.Option.empty(), jvm.org.apache.spark.sql.SaveMode.Append
-    session, log = spark._jsparkSession, _log(spark, path)
-    transaction = log.startTransaction()
-    # noted as read: of two commits under one id that begin at the same version, Delta refuses one
-    transaction.readTxn().addOne(txn.app_id)
-    if _transactions(spark, transaction.snapshot()).get(txn.app_id, -1) >= txn.version:
-        return None
-    options = delta.DeltaOptions(to_scala.toScalaMap({"mergeSchema": "true"}), session.sessionState().conf())
-    columns, properties = to_scala.toSeq(list(partition_by)), to_scala.toScalaMap({})
-    command = delta.commands.WriteIntoDelta(
-        log, append, options, columns, properties, frame._jdf, nothing, nothing, False
-    )
-    stamp = delta.actions.SetTransaction(txn.app_id, txn.version, some(int(time.time() * 1000)))
-    said = getattr(delta, "DeltaOperations$Write")(append, some(columns), nothing, some(metadata), *[nothing] * 5)
-    try:
-        actions = command.write(transaction, session, nothing, False).appended(stamp)
-        return int(transaction.commit(actions, said))
-    except AnalysisException as error:
-        raise errors.not_written(path, cause=cause_of(error)) from error
+    return jvm.scala.jdk.javaapi.CollectionConverters.asJava(collection)
 
 
 def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int | None:

@@ -23,7 +23,7 @@ from spark_scoring.run.reach import reach_of
 from spark_scoring.run.serving import Serving
 from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job, Topic
-from spark_scoring.spec.plan import Counts, Offsets, Plan, Ranges
+from spark_scoring.spec.plan import Offsets, Plan, Ranges
 
 log = logging.getLogger(__name__)
 
@@ -159,24 +159,15 @@ def _write(
         # read by two jobs
         rows = rows.persist()
         reach = reach_of(rows, tables.wide)
-    frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach).persist()
+    frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach)
+    version = int(plan.commit_id.rsplit("/", 1)[1])
     try:
-        plan = replace(plan, counts=counts_of(frame))
-        reached("before_commit")
-        spark, job, version = context.spark, context.job, int(plan.commit_id.rsplit("/", 1)[1])
         return commit_once(
-            spark, frame, plan, job=job, generation=context.generation, version=version, create=not known.there
-        )
+            context.spark, frame, plan, job=context.job, generation=context.generation, version=version,
+            create=not known.there, counted=lambda plan, counts: replace(plan, counts=counts),
+        )  # fmt: skip
     finally:
-        frame.unpersist()
         rows.unpersist()
-
-
-def counts_of(frame: DataFrame) -> Counts:
-    """How many of the rows were scored, and how many rejected."""
-    # one group is one task after the shuffle, whatever `spark.sql.shuffle.partitions` says
-    (row,) = frame.selectExpr("count(*) as rows", "count_if(outcome = 'scored') as scored").collect()
-    return Counts(rows=row["rows"], scored=row["scored"], rejected=row["rows"] - row["scored"])
 
 
 def brake(job: Job, plan: Plan) -> None:

@@ -1,38 +1,49 @@
 """One commit of output, once: whoever makes it, and however often it is tried."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction
+from spark_scoring.io.delta import Transaction, Written
 from spark_scoring.run import ledger, output, takeover
-from spark_scoring.run.faults import protected
+from spark_scoring.run.faults import protected, reached
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Plan
+from spark_scoring.spec.plan import Counts, Offsets, Plan
 
 log = logging.getLogger(__name__)
 
 
 def commit_once(
-    spark: SparkSession, frame: DataFrame, plan: Plan, *, job: Job, generation: str, version: int, create: bool
-) -> Plan:
+    spark: SparkSession, frame: DataFrame, plan: Plan, *, job: Job, generation: str, version: int, create: bool,
+    counted: Callable[[Plan, Counts], Plan],
+) -> Plan:  # fmt: skip
     """The plan that the table now holds of this commit: this one, or that of another attempt that was faster.
 
     `frame`: output rows before they are stamped. `version`: the commit's number in its generation. `create`: of two
-    first streams of a job the one that creates the table is the one.
+    first streams of a job the one that creates the table is the one. `counted`: the plan with what was written.
 
     Raises: StateError: another generation has taken over. RunError: the write was skipped.
     """
-    app = takeover.app_id(job.name, generation)
+    app, made = takeover.app_id(job.name, generation), plan
+
+    def metadata(files: Written) -> str:
+        nonlocal made
+        rows, scored = files.counts("reason")
+        made = counted(plan, Counts(rows=rows, scored=scored, rejected=rows - scored))
+        reached("before_commit")
+        return made.dump()
+
     try:
         written = delta.append_once(
             output.stamped(frame, plan),
             str(job.output.stream),
             txn=Transaction(app_id=app, version=version) if protected("txn") else None,
-            metadata=plan.dump(),
+            metadata=metadata,
             partition_by=output.PARTITIONS,
             create=create,
         )
@@ -40,7 +51,7 @@ def commit_once(
         if not delta.lost_race(error):
             raise
         written = None
-    return plan if written is not None else _made_by_another(spark, plan, job=job, generation=generation)
+    return made if written is not None else _made_by_another(spark, plan, job=job, generation=generation)
 
 
 def _made_by_another(spark: SparkSession, plan: Plan, *, job: Job, generation: str) -> Plan:
@@ -50,7 +61,13 @@ def _made_by_another(spark: SparkSession, plan: Plan, *, job: Job, generation: s
     if known.generation != generation:
         raise errors.fenced(job.path, generation=str(known.generation))
     newest = known.newest
-    if newest is None or newest.commit_id != plan.commit_id or newest.input != plan.input:
+    if newest is None or newest.commit_id != plan.commit_id or _read(newest) != _read(plan):
         raise errors.skipped_write(target)
     log.info("%s: another attempt of this commit was made meanwhile", plan.commit_id)
     return newest
+
+
+def _read(plan: Plan) -> Offsets:
+    """What the commit read; without what is known only once it is written."""
+    assert isinstance(plan.input, Offsets)
+    return replace(plan.input, landed=None)

@@ -46,7 +46,10 @@ def scored(
 
 def stamped(frame: DataFrame, plan: Plan) -> DataFrame:
     """What `unstamped` gives, with the commit that it belongs to."""
-    return frame.selectExpr("*", f"{quote(plan.commit_id)} as commit_id", f"{at(micros(plan.clock))} as scored_at")
+    # generated code holds numbers as they are and objects by reference: with the array it is the same for all commits,
+    # and an index of the row's own keeps Spark from taking the instant out of it
+    scored_at = f"get(array({at(micros(plan.clock))}), pmod(length(outcome), 1))"
+    return frame.selectExpr("*", f"{quote(plan.commit_id)} as commit_id", f"{scored_at} as scored_at")
 
 
 def unstamped(

@@ -11,13 +11,15 @@ from spark_scoring.wide.frames import EPOCH, MICROSECOND, Keeper, Keys, column, 
 from spark_scoring.wide.strategy import BROADCAST, strategy_of
 
 MOST_KEYS = 1000
+# Bounds are literals, for which Spark compiles the code of a micro-batch anew: rounded, they stand still for a while.
+WHOLE_US = 10 * 60 * 1_000_000
 # types whose values a literal holds exactly, and by whose least and greatest value Delta skips files
 _PLAIN = ("string", "tinyint", "smallint", "int", "bigint", "date")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reach:
-    """`times`: the event times of all rows that have a usable one, half open. `keys`: see `transform`."""
+    """`times`: an interval, half open, that holds all usable event times of the rows. `keys`: see `transform`."""
 
     times: tuple[datetime, datetime]
     keys: Keys = field(default_factory=dict)
@@ -25,7 +27,7 @@ class Reach:
 
 def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
     """The reach of these rows; runs a job. Without a usable time it is the first instant of `time_range`."""
-    low, _ = wide.rows.time_range
+    low, high = wide.rows.time_range
     usable = instant(wide.rows)
     names = _plain_keys(wide)
     # one more than is used tells that there are too many
@@ -36,7 +38,8 @@ def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
     keys = {name: values for name, values in found.items() if len(values) <= MOST_KEYS}
     if first["low"] is None:
         return Reach(times=(low, low + MICROSECOND), keys=keys)
-    return Reach(times=(EPOCH + first["low"] * MICROSECOND, EPOCH + (first["high"] + 1) * MICROSECOND), keys=keys)
+    start, end = first["low"] // WHOLE_US * WHOLE_US, (first["high"] // WHOLE_US + 1) * WHOLE_US
+    return Reach(times=(max(low, EPOCH + start * MICROSECOND), min(high, EPOCH + end * MICROSECOND)), keys=keys)
 
 
 def needs_reach(wide: WideTable, tables: Mapping[str, DataFrame], keeper: Keeper, *, limit: int) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
+from spark_scoring.jvm.names import remember_names
 
 HOME = Path(__file__).resolve().parents[2]
 PACKAGES = "io.delta:delta-spark_4.2_2.13:4.4.0,org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
@@ -31,6 +32,7 @@ LOCAL = {
     "spark.sql.shuffle.partitions": "8",
     "spark.sql.runSQLOnFiles": "false",
     "spark.python.sql.dataFrameDebugging.enabled": "false",
+    "spark.sql.codegen.cache.maxEntries": "1000",
 }
 
 
@@ -53,6 +55,7 @@ def prepared(spark: SparkSession) -> SparkSession:
             raise errors.session_setting(setting, needed=value)
     for setting, value in RUNTIME.items():
         spark.conf.set(setting, value)
+    remember_names(spark)
     return spark
 
 

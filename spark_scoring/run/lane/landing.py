@@ -23,11 +23,11 @@ from spark_scoring.run.generation import checkpoint_of
 from spark_scoring.run.lane import message, runs
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.run.ledger import Standing
-from spark_scoring.run.micro_batch import brake, counts_of
+from spark_scoring.run.micro_batch import brake
 from spark_scoring.run.once import commit_once
 from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Landed, Offsets, Plan, Ranges
+from spark_scoring.spec.plan import Counts, Landed, Offsets, Plan, Ranges
 
 log = logging.getLogger(__name__)
 
@@ -173,16 +173,14 @@ class Landing:
     def _landed(self, said: DataFrame, plan: Plan, spans: Sequence[Span], *, foreign: int) -> Plan:
         assert isinstance(plan.input, Offsets) and plan.input.landed is not None
         run = self._runs.get(plan.input.landed.run, self.current)
-        frame = self._rows(said, run, spans).persist()
-        try:
-            counts = counts_of(frame)
-            repeated = sum(span.scores for span in spans) - counts.rows
-            landed = replace(plan.input.landed, repeated=repeated, foreign=foreign)
-            plan = replace(plan, counts=counts, input=replace(plan.input, landed=landed))
-            reached("before_commit")
-            plan = self._commit_once(frame, plan)
-        finally:
-            frame.unpersist()
+        scores = sum(span.scores for span in spans)
+
+        def counted(plan: Plan, counts: Counts) -> Plan:
+            assert isinstance(plan.input, Offsets) and plan.input.landed is not None
+            landed = replace(plan.input.landed, repeated=scores - counts.rows, foreign=foreign)
+            return replace(plan, counts=counts, input=replace(plan.input, landed=landed))
+
+        plan = self._commit_once(self._rows(said, run, spans), plan, counted=counted)
         reached("after_commit")
         self.known = self.known.after(plan)
         brake(self.job, plan)
@@ -211,12 +209,12 @@ class Landing:
         keys = there.selectExpr("source.partition", "source.offset")
         return own.join(F.broadcast(keys), ["partition", "offset"], "left_anti")
 
-    def _commit_once(self, frame: DataFrame, plan: Plan) -> Plan:
+    def _commit_once(self, frame: DataFrame, plan: Plan, *, counted: Callable[[Plan, Counts], Plan]) -> Plan:
         batch_id, _, number = plan.commit_id.rsplit("/", 1)[1].partition(".")
         version = int(batch_id) * MOST_COMMITS + (int(number) if number else MOST_COMMITS - 1)
         return commit_once(
             self.spark, frame, plan, job=self.job, generation=self.generation, version=version,
-            create=not self.known.there,
+            create=not self.known.there, counted=counted,
         )  # fmt: skip
 
 
