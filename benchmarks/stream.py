@@ -34,6 +34,7 @@ CELLS = {
     "trees_500": "Two lookups, an as-of, a window and 300 trees: 500 records a second",
     "trees_2000": "Two lookups, an as-of, a window and 300 trees: 2,000 records a second",
     "steps": "Step by step: 500 records a second",
+    "swap": "An alias moved to another model of 300 trees: 500 records a second",
     "backlog": "A backlog worked off: rows a second",
 }
 
@@ -75,6 +76,9 @@ def _cell(name: str, *, runs: Runs, seconds: float, warm_s: float) -> Iterator[s
     if name == "backlog":
         yield from _backlog(runs, seconds=seconds)
         return
+    if name == "swap":
+        yield from _swap(runs, seconds=seconds, warm_s=warm_s)
+        return
     yield "| contestant | steps | p50 s | p95 s | p99 s | commits | rows | CPUs in use |"
     yield "|---|---|---|---|---|---|---|---|"
     models = [TREES] if name.startswith(TREES) else STEPS
@@ -103,6 +107,17 @@ def _backlog(runs: Runs, *, seconds: float) -> Iterator[str]:
         found = runs.rate(who, model=TREES, topic=topic, limit_s=seconds)
         ours = ours or found
         yield f"| {who.name} | {found:,.0f} | {found / ours:.2f} |"
+
+
+def _swap(runs: Runs, *, seconds: float, warm_s: float) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile() as log:
+        if start({"who": "another", "world": str(runs.world.folder)}, log=Path(log.name)).wait() != 0:
+            raise click.ClickException(log.read().decode()[-2000:])
+    found = runs.swap(model=TREES, rate=500, warm_s=warm_s, seconds=seconds)
+    yield "| from commit to commit | s | |"
+    yield "|---|---|---|"
+    yield f"| median of ten before | {found.usual:.2f} | 1.00 |"
+    yield f"| first with the other model | {found.first:.2f} | {found.first / found.usual:.2f} |"
 
 
 def _facts(seconds: float, warm_s: float) -> str:

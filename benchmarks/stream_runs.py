@@ -8,13 +8,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from cells import OURS
 from measure import cpu_s
+from mlflow import MlflowClient
 from stream_world import World
 
 from spark_scoring.testing import KafkaBroker
@@ -45,6 +48,14 @@ class Latency:
     commits: int
     rows: int
     cpus: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swap:
+    """Seconds from commit to commit: the median of ten before an alias moved, and up to the first commit after it."""
+
+    usual: float
+    first: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +91,27 @@ class Runs:
             found = commits(out)
         seconds = found[-1].at - found[1].at
         return sum(one.rows for one in found[2:]) / seconds
+
+    def swap(self, *, model: str, rate: int, warm_s: float, seconds: float) -> Swap:
+        """At a steady rate our alias is moved to the newest version of the model, after a warm-up."""
+        topic, aliases = f"s{time.time_ns()}", MlflowClient(self.world.registry, self.world.registry)
+        now = aliases.get_model_version_by_alias(model, "champion").version
+        newest = max((str(one.version) for one in aliases.search_model_versions(f"name = '{model}'")), key=int)
+        self.broker.create_topic(topic, PARTITIONS)
+        self.produce(topic, rate=0, count=FIRST_ROWS)
+        with self._running(Contestant(name=OURS), topic=topic, model=model) as out:
+            _until(lambda: commits(out), limit_s=START_LIMIT_S)
+            with self._producing(topic, rate=rate, count=int(rate * (warm_s + seconds))):
+                time.sleep(warm_s)
+                try:
+                    aliases.set_registered_model_alias(model, "champion", newest)
+                    time.sleep(seconds)
+                finally:
+                    aliases.set_registered_model_alias(model, "champion", now)
+            found = commits(out)
+        took_s = [after.at - before.at for before, after in pairwise(found)]
+        first = next(i for i, one in enumerate(found) if one.model == newest)
+        return Swap(usual=float(np.median(took_s[first - 11 : first - 1])), first=took_s[first - 1])
 
     def produce(self, topic: str, *, rate: int, count: int) -> None:
         with self._producing(topic, rate=rate, count=count):
@@ -127,11 +159,12 @@ def start(order: dict[str, Any], *, log: Path) -> "subprocess.Popen[bytes]":
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """A commit of a Delta table: when its log file was there, and the data files it added."""
+    """A commit of a Delta table: when its log file was there, the data files it added, our model's version."""
 
     at: float
     files: tuple[Path, ...]
     rows: int
+    model: str | None
 
 
 def commits(table: Path) -> list[Commit]:
@@ -144,7 +177,9 @@ def _commit(file: Path, table: Path) -> Commit:
     added = [action["add"] for action in actions if "add" in action and action["add"]["dataChange"]]
     files = tuple(table / one["path"] for one in added)
     rows = sum(json.loads(one.get("stats") or "{}").get("numRecords", 0) for one in added)
-    return Commit(at=file.stat().st_mtime, files=files, rows=rows)
+    said = next((action["commitInfo"].get("userMetadata") for action in actions if "commitInfo" in action), None)
+    model = json.loads(said)["models"]["champion"]["version"] if said else None
+    return Commit(at=file.stat().st_mtime, files=files, rows=rows, model=model)
 
 
 def _rows(table: Path) -> int:

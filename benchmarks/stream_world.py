@@ -113,6 +113,11 @@ def make(spark: SparkSession, folder: Path) -> World:
     return world
 
 
+def another(spark: SparkSession, world: World) -> None:
+    """A second version of the model of 300 trees, without an alias."""
+    _package(spark, world, steps=STEPS, name=TREES, seed=4, alias=None)
+
+
 def _tables(random: np.random.Generator) -> dict[str, pa.Table]:
     hours = START_S + 3600 * np.arange(365 * 24)
     count = len(hours) * len(ORIGINS)
@@ -136,15 +141,25 @@ def _instants(second: np.ndarray) -> pa.Array:
     return pa.array(second * 1_000_000).cast(pa.timestamp("us", tz="UTC"))
 
 
-def _package(spark: SparkSession, world: World, *, steps: tuple[str, ...], name: str) -> None:
+def _package(
+    spark: SparkSession,
+    world: World,
+    *,
+    steps: tuple[str, ...],
+    name: str,
+    seed: int = 3,
+    alias: str | None = "champion",
+) -> None:
     wide = WideTable.unpack(wide_mapping(steps))
     tables = {t.name: spark.read.format("delta").load(world.table(t.name)) for t in wide.tables}
     sample = wide.transform(_rows(spark), tables).drop("rejected").toArrow()
     frame = to_pandas(sample)[features(steps)].astype(float)
-    noise = np.random.default_rng(3).normal(size=len(frame))
+    noise = np.random.default_rng(seed).normal(size=len(frame))
     late = (frame["miles"] / 1000 + frame["seats"].fillna(100) / 200 + noise > 2).astype(int)
     model = _estimator(name).fit(frame, late)
-    package(model, wide=wide, sample=sample, name=name, registry=world.registry, alias="champion", trust=True)
+    package(model, wide=wide, sample=sample, name=name, registry=world.registry, alias=alias, trust=True)
+    if alias is None:
+        return
     world.native(name).mkdir(parents=True)
     joblib.dump(model, world.native(name) / "model.joblib")
     if name == TREES:

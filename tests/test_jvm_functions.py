@@ -1,12 +1,14 @@
 """The Java functions: there in every session and every thread that plans a wide table."""
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import ConfigError
 from spark_scoring.jvm.functions import call, ready
+from spark_scoring.jvm.names import remember_names
 
 
 def found(spark: SparkSession) -> list[int]:
@@ -34,3 +36,25 @@ def test_spark_connect_is_refused_with_what_to_do() -> None:
 
     with pytest.raises(ConfigError, match="Use a classic session"):
         ready(session)
+
+
+def test_names_are_looked_up_once(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    jvm: Any = spark._jvm
+    asked, send = list[str](), jvm._gateway_client.send_command
+
+    def counted(command: str, *given: Any, **options: Any) -> Any:
+        asked.append(command)
+        return send(command, *given, **options)
+
+    def look_ups() -> int:
+        asked.clear()
+        assert spark.range(3).selectExpr("id % 2 as odd", "id").groupBy("odd").count().count() == 2
+        assert jvm.java.lang.System.currentTimeMillis() > 0
+        return sum(command.startswith(("r\nu\nPythonUtils\n", "r\nu\njava\n")) for command in asked)
+
+    monkeypatch.setattr(jvm._gateway_client, "send_command", counted)
+    for name in vars(jvm).keys() & {"PythonUtils", "java"}:
+        monkeypatch.delattr(jvm, name)
+    before = look_ups()
+    remember_names(spark)
+    assert before > 1 and look_ups() == 0

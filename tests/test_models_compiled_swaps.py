@@ -51,7 +51,7 @@ def test_a_stream_swaps_200_models_and_leaves_no_class_behind(
     assert len(loaded) == BATCHES
     # generated code is the same for every model of the same features; what grows a little are caches of Spark's own
     assert loaded[-1] - loaded[BATCHES // 2] < SWAPS // 4
-    # some 25 KB a swap is what Spark and the compiler note of methods; the code of one model of 300 trees were 20 times that
+    # some 25 KB a swap is what the JVM notes of methods; the code of 300 trees were 20 times that
     assert used[-1] - used[BATCHES // 2] < SWAPS // 2 * 100_000
 
 

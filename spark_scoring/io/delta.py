@@ -29,7 +29,7 @@ CONFLICTS = (
 )
 
 
-# of a new table that gets many commits: a checkpoint takes as long as a micro-batch, and Delta would make one for each ten
+# of a new table that gets many commits: a checkpoint takes as long as a micro-batch, and Delta makes one for each ten
 OFTEN = {"delta.checkpointInterval": "50"}
 
 # a feed's small files become files of this size, and those are left alone: upkeep must not rewrite a whole table

@@ -2,19 +2,23 @@
 
 from typing import Any
 
+from py4j.java_gateway import JavaClass
 from pyspark.sql import SparkSession
 
-# roots of packages, and classes that PySpark asks for with every column and frame
-_NAMES = ("java", "org", "py4j", "scala", "PythonSQLUtils", "PythonUtils", "Thread", "functions")
+_ROOTS = ("java", "org", "py4j", "scala")
+# what PySpark asks for with every column and frame
+_CLASSES = ("PythonSQLUtils", "PythonUtils", "Thread", "functions")
 
 
 def remember_names(spark: SparkSession) -> None:
     """Have these names looked up once, and not again with each use.
 
-    Py4J asks all class loaders for a root, and for whatever it may be in the packages imported: 0.6 ms, and planning a
-    micro-batch asks for some 150 of them.
+    Py4J asks all class loaders for a root, as a class of each package that is imported: 0.6 ms, and planning a
+    micro-batch asks for some 150 of these names.
     """
     jvm: Any = spark._jvm
-    for name in _NAMES:
-        if name not in vars(jvm):
-            setattr(jvm, name, getattr(jvm, name))
+    for name in {*_ROOTS, *_CLASSES} - vars(jvm).keys():
+        found = getattr(jvm, name)
+        # what is not imported yet looks like a package
+        if name in _ROOTS or isinstance(found, JavaClass):
+            setattr(jvm, name, found)
