@@ -25,6 +25,7 @@ SETTINGS = {
     "spark.default.parallelism": "2",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.codegen.cache.maxEntries": "1000",
+    "spark.sql.codegen.hugeMethodLimit": "8000",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.runSQLOnFiles": "false",
     "spark.databricks.delta.snapshotPartitions": "2",

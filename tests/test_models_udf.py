@@ -26,6 +26,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import spark_scoring
 from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.jvm.functions import LONGEST, no_huge_methods
 from spark_scoring.models import flavor
 from spark_scoring.models.cache import ModelCache
 from spark_scoring.models.compiled.choose import admitted
@@ -397,3 +398,11 @@ def test_the_cache_counts_what_a_model_takes(packages: dict[str, Package]) -> No
     for name in ("line", "logistic"):
         cache.get(name, spec=packages[name].spec, archive=lambda name=name: archive_of(packages[name]))  # type: ignore[misc]
     assert [size for _, size in cache.loaded.values()] == [500_000, len(archive_of(packages["logistic"]))]
+
+
+@pytest.mark.parametrize(("given", "found"), [("65535", "8000"), ("20000", "20000")])
+def test_a_session_that_scores_leaves_no_method_to_the_interpreter(spark: SparkSession, given: str, found: str) -> None:
+    session = spark.newSession()
+    session.conf.set(LONGEST[0], given)
+    no_huge_methods(session)
+    assert session.conf.get(LONGEST[0]) == found

@@ -21,6 +21,10 @@ PACKAGE = "spark_scoring.jvm"
 CATALOG = "spark_scoring"
 _SETTING = f"spark.sql.catalog.{CATALOG}"
 _LOADERS: dict[Any, Any] = {}
+# The JVM never compiles a method of more than 8,000 bytes, and a row of 80 columns is one: it is ten times slower than
+# a stage for which Spark generates no code of its own.
+LONGEST = ("spark.sql.codegen.hugeMethodLimit", "8000")
+_LONGEST_OF_SPARK = "65535"
 
 
 def ready(spark: SparkSession) -> None:
@@ -35,9 +39,17 @@ def ready(spark: SparkSession) -> None:
     if jvm not in _LOADERS or spark.conf.get(_SETTING, None) is None:
         spark.sql(f"ADD JAR '{_jar(jvm)}'")
         spark.conf.set(_SETTING, f"{PACKAGE}.Functions")
+        no_huge_methods(spark)
         _LOADERS[jvm] = thread.getContextClassLoader()
     # Spark looks for a catalog's class where the thread looks, and a stream has a thread and a session of its own
     thread.setContextClassLoader(_LOADERS[jvm])
+
+
+def no_huge_methods(spark: SparkSession) -> None:
+    """Have the session generate no code that the JVM leaves uncompiled, unless it has a limit of its own."""
+    setting, limit = LONGEST
+    if spark.conf.get(setting, _LONGEST_OF_SPARK) == _LONGEST_OF_SPARK:
+        spark.conf.set(setting, limit)
 
 
 def call(kind: str, text: str, *arguments: str) -> str:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
-from spark_scoring.jvm.functions import ready
+from spark_scoring.jvm.functions import no_huge_methods, ready
 from spark_scoring.models.compiled.column import entry
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Feature
@@ -82,6 +82,7 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     _check(frame, models)
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     arrow = [model for model in models if model.compiled is None]
+    no_huge_methods(frame.sparkSession)
     if len(arrow) < len(models):
         ready(frame.sparkSession)
     beside = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted)) if arrow else frame

@@ -7,6 +7,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
+from spark_scoring.jvm.functions import LONGEST
 from spark_scoring.jvm.names import remember_names
 
 HOME = Path(__file__).resolve().parents[2]
@@ -17,6 +18,7 @@ RUNTIME = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
+    LONGEST[0]: LONGEST[1],
     "spark.databricks.delta.snapshotPartitions": "2",
 }
 STATIC = {
