@@ -28,10 +28,15 @@ def _append(frame: DataFrame, path: str, version: int, app: str = APP) -> int | 
 
 
 def _jobs(spark: SparkSession, action: Callable[[], Any]) -> int:
-    tracker = spark.sparkContext.statusTracker()
-    before = len(tracker.getJobIdsForGroup(None))
+    def newest() -> int:
+        jvm_context: Any = spark.sparkContext._jsc.sc()
+        jvm_context.listenerBus().waitUntilEmpty()
+        # by their numbers: of many jobs the first are forgotten
+        return max(spark.sparkContext.statusTracker().getJobIdsForGroup(None))
+
+    before = newest()
     action()
-    return len(tracker.getJobIdsForGroup(None)) - before
+    return newest() - before
 
 
 def test_each_version_of_an_id_is_written_once(spark: SparkSession, table: str) -> None:
