@@ -67,9 +67,14 @@ def _world(folder: Path) -> World:
     world, log = World(folder=folder), folder.with_suffix(".log")
     if not world.made:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        if start({"who": "make", "world": str(folder)}, log=log).wait() != 0:
-            raise click.ClickException(log.read_text()[-2000:])
+        _told({"who": "make", "world": str(folder)}, log=log)
     return world
+
+
+def _told(order: dict[str, str], *, log: Path) -> None:
+    """A process did what it was told, to its end."""
+    if start(order, log=log).wait() != 0:
+        raise click.ClickException(log.read_text()[-2000:])
 
 
 def _cell(name: str, *, runs: Runs, seconds: float, warm_s: float) -> Iterator[str]:
@@ -111,8 +116,7 @@ def _backlog(runs: Runs, *, seconds: float) -> Iterator[str]:
 
 def _swap(runs: Runs, *, seconds: float, warm_s: float) -> Iterator[str]:
     with tempfile.NamedTemporaryFile() as log:
-        if start({"who": "another", "world": str(runs.world.folder)}, log=Path(log.name)).wait() != 0:
-            raise click.ClickException(log.read().decode()[-2000:])
+        _told({"who": "another", "world": str(runs.world.folder)}, log=Path(log.name))
     found = runs.swap(model=TREES, rate=500, warm_s=warm_s, seconds=seconds)
     yield "| from commit to commit | s | |"
     yield "|---|---|---|"

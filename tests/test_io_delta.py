@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from world import newest_job
 
 from spark_scoring.io import delta
 from spark_scoring.io.delta import Transaction, Written
@@ -28,15 +29,9 @@ def _append(frame: DataFrame, path: str, version: int, app: str = APP) -> int | 
 
 
 def _jobs(spark: SparkSession, action: Callable[[], Any]) -> int:
-    def newest() -> int:
-        jvm_context: Any = spark.sparkContext._jsc.sc()
-        jvm_context.listenerBus().waitUntilEmpty()
-        # by their numbers: of many jobs the first are forgotten
-        return max(spark.sparkContext.statusTracker().getJobIdsForGroup(None))
-
-    before = newest()
+    before = newest_job(spark)
     action()
-    return newest() - before
+    return newest_job(spark) - before
 
 
 def test_each_version_of_an_id_is_written_once(spark: SparkSession, table: str) -> None:

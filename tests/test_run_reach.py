@@ -6,7 +6,7 @@ from typing import Any
 from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from world import WIDE, make_world
+from world import WIDE, make_world, newest_job
 
 from spark_scoring import WideTable
 from spark_scoring.jvm.functions import ready
@@ -89,17 +89,11 @@ def test_a_plan_over_delta_tables_that_were_just_loaded_runs_no_job(spark: Spark
     tables = {name: spark.read.format("delta").load(str(tmp_path / name)) for name in ("prices", "names")}
     ready(spark)
     rows = rows_of(spark, keys=2)
-    before = jobs_of(spark)
+    before = newest_job(spark)
 
     transform(WideTable.unpack(MAPPING), rows, tables)
 
-    assert jobs_of(spark) == before
-
-
-def jobs_of(spark: SparkSession) -> int:
-    """How many jobs the session has run."""
-    jvm: Any = spark.sparkContext._jsc
-    return int(jvm.sc().statusStore().jobsList(None).size())
+    assert newest_job(spark) == before
 
 
 def test_micro_batches_of_the_same_ten_minutes_share_their_code(spark: SparkSession, tmp_path: Path) -> None:

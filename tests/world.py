@@ -202,3 +202,10 @@ def record(row: Mapping[str, Any]) -> bytes:
 def send(broker: KafkaBroker, topic: str, values: Iterable[bytes | None]) -> None:
     """Produce values, all acknowledged."""
     produce(broker.servers, topic, [Record(key=str(i).encode(), value=value) for i, value in enumerate(values)])
+
+
+def newest_job(spark: SparkSession) -> int:
+    """The number of the newest job of Spark, once its listeners know of it; of many jobs the first are forgotten."""
+    jvm: Any = spark.sparkContext._jsc
+    jvm.sc().listenerBus().waitUntilEmpty()
+    return max(spark.sparkContext.statusTracker().getJobIdsForGroup(None), default=-1)

@@ -7,7 +7,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.jvm.functions import LONGEST
+from spark_scoring.jvm.functions import no_huge_methods
 from spark_scoring.jvm.names import remember_names
 
 HOME = Path(__file__).resolve().parents[2]
@@ -18,7 +18,6 @@ RUNTIME = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pythonUDF.columnarInput.enabled": "false",
-    LONGEST[0]: LONGEST[1],
     "spark.databricks.delta.snapshotPartitions": "2",
 }
 STATIC = {
@@ -57,6 +56,7 @@ def prepared(spark: SparkSession) -> SparkSession:
             raise errors.session_setting(setting, needed=value)
     for setting, value in RUNTIME.items():
         spark.conf.set(setting, value)
+    no_huge_methods(spark)
     remember_names(spark)
     return spark
 
