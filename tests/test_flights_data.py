@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from examples.flights.data import next_time_of_day, read, write_tables
+from examples.flights.data import minutes, next_time_of_day, read, write_tables
 
 DATA = Path(os.environ.get("SPARK_SCORING_CACHE", Path(__file__).parents[1] / ".cache")) / "data"
 
@@ -77,6 +78,14 @@ def test_departures_are_new_york_times(flights: pd.DataFrame, raw: pd.DataFrame)
     assert sorted(shown) == sorted(written)
 
 
+def test_minutes_do_not_depend_on_what_is_in_memory() -> None:
+    count = pd.Series([5.0, np.nan] * 500)
+    for _ in range(3):
+        leftovers = [np.full(len(count), 1e308) for _ in range(8)]
+        del leftovers
+        assert minutes(count).dropna().unique().tolist() == [pd.Timedelta(minutes=5)]
+
+
 def test_taxiing_takes_a_plausible_time(flights: pd.DataFrame) -> None:
     landed = flights[flights["arrived_at"].notna()]
     way = (landed["arrived_at"] - landed["sched_dep"]).dt.total_seconds() / 60 - landed["dep_delay"]
@@ -93,7 +102,7 @@ def test_arrivals_agree_with_the_scheduled_arrival(flights: pd.DataFrame, raw: p
         next_time_of_day(start[rows], hhmm=raw.loc[rows, "sched_arr_time"], zone=str(name))
         for name, rows in raw.groupby(zone).groups.items()
     ]
-    due = pd.concat(parts) + pd.to_timedelta(raw["arr_delay"], unit="min")
+    due = pd.concat(parts) + minutes(raw["arr_delay"])
     names = raw["carrier"] + "-" + raw["flight"].astype(str) + "-" + raw["origin"]
     due.index = pd.Index(names + "-" + start.dt.strftime("%Y%m%dT%H%MZ"))
     arrived = flights.set_index("flight_id")["arrived_at"].dropna()

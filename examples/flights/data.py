@@ -165,7 +165,8 @@ def next_time_of_day(start: pd.Series, *, hhmm: pd.Series, zone: str) -> pd.Seri
 
 
 def minutes(count: pd.Series) -> pd.Series:
-    return pd.to_timedelta(count, unit="min")
+    # whole numbers with nulls: of floats, pandas rounds what is in memory where there is none, and may warn
+    return pd.to_timedelta(count.astype("Int64"), unit="min")
 
 
 def write_tables(spark: SparkSession, data: Path, out: Path) -> dict[str, int]:
