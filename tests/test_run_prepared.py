@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from world import WIDE, World, make_world
+from world import WIDE, World, make_world, newest_job
 
 from spark_scoring import WideTable
 from spark_scoring.run import inputs
@@ -42,6 +42,20 @@ def test_a_table_that_stands_still_is_read_once(world: World) -> None:
             file.unlink()
 
     assert now(world, prepared) == first
+    prepared.close()
+
+
+def test_a_second_plan_runs_no_job_and_joins_nothing(world: World) -> None:
+    prepared, wide = Prepared(spark=world.spark), WideTable.unpack(WIDE)
+    now(world, prepared)
+    pinned = prepared.at(inputs.pin_tables(world.spark, world.job, wide))
+    rows = world.spark.read.format("delta").load(world.table("flights"))
+    before = newest_job(world.spark)
+
+    frame = transform(wide, rows, pinned.frames, keeper=pinned)
+
+    assert newest_job(world.spark) == before
+    assert "Join" not in frame._jdf.queryExecution().executedPlan().toString()  # type: ignore[operator]
     prepared.close()
 
 

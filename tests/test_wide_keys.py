@@ -1,13 +1,16 @@
 """Keys of every type, and keys that earlier steps add."""
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from oracle import Row
+import pytest
+from oracle import Row, World
 from pyspark.sql import SparkSession
-from wide_cases import NOON, SECOND, Dice, differing, expected, transformed, world_of
+from wide_cases import NOON, SECOND, Dice, Keeping, differing, expected, transformed, world_of
 
 NAN = float("nan")
 
@@ -31,42 +34,98 @@ KEYS: dict[str, tuple[Any, ...]] = {
         {"a": 0.0, "b": "x"}, {"a": -0.0, "b": "x"}, {"a": NAN, "b": "x"}, {"a": None, "b": "x"}, None,
     ),
 }  # fmt: skip
-ON = {f"k{i}": f"t{i}" for i in range(len(KEYS))}
-KEYED: dict[str, Any] = {
-    "name": "keyed",
-    "rows": {
-        "key": ["id"],
-        "time": "at",
-        "columns": {"id": "bigint not null", "at": "timestamp not null", **dict(zip(ON, KEYS, strict=True))},
-    },
-    "tables": {
-        "t": {"time": "seen", "columns": {"seen": "timestamp", "v": "int", **dict(zip(ON.values(), KEYS, strict=True))}}
-    },
-    "steps": [
-        {"lookup": "t", "on": ON, "take": {"found": "v"}},
-        {"as_of": "t", "on": ON, "take": {"latest": "v"}},
-        {"window": "t", "on": ON, "last": "3s", "take": {"n": "count(*)", "most": "max(v)"}},
-    ],
-}
+# keys of these are left to joins
+NESTED = ("array<double>", "struct<a:double,b:string>")
 
 
-def keys_of_every_type(names: Any) -> list[Row]:
-    usual = {name: values[0] for name, values in zip(names, KEYS.values(), strict=True)}
-    others = [{**usual, name: value} for name, values in zip(names, KEYS.values(), strict=True) for value in values[1:]]
+def keyed_world(types: Sequence[str], steps: list[dict[str, Any]]) -> World:
+    """Rows and a table that hold a key of each type, the usual one and all that differ from it in one column."""
+    table = dict(zip(names("t", types), types, strict=True))
+    mapping: dict[str, Any] = {
+        "name": "keyed",
+        "rows": {
+            "key": ["id"],
+            "time": "at",
+            "columns": {
+                "id": "bigint not null", "at": "timestamp not null", **dict(zip(names("k", types), types, strict=True)),
+            },
+        },
+        "tables": {"t": {"time": "seen", "columns": {"seen": "timestamp", "v": "int", **table}}},
+        "steps": steps,
+    }  # fmt: skip
+    rows = [{"seen": NOON + i % 3, "v": i, **key} for i, key in enumerate(keys_of(names("t", types), types))]
+    return world_of(mapping, tables={"t": rows}, python={"v": lambda row: row["v"]})
+
+
+def names(letter: str, types: Sequence[str]) -> list[str]:
+    return [f"{letter}{i}" for i in range(len(types))]
+
+
+def keys_of(columns: Sequence[str], types: Sequence[str]) -> list[Row]:
+    usual = {name: KEYS[kind][0] for name, kind in zip(columns, types, strict=True)}
+    others = [{**usual, name: value} for name, kind in zip(columns, types, strict=True) for value in KEYS[kind][1:]]
     return [usual, *others]
 
 
-def test_a_key_of_any_type_is_found_by_an_equal_one_and_by_no_other(spark: SparkSession) -> None:
-    table = [{"seen": NOON + i % 3, "v": i, **key} for i, key in enumerate(keys_of_every_type(ON.values()))]
-    rows = [{"id": i, "at": NOON + SECOND, **key} for i, key in enumerate(keys_of_every_type(ON))]
-    world = world_of(KEYED, tables={"t": table}, python={"v": lambda row: row["v"]})
+def rows_of(types: Sequence[str]) -> list[Row]:
+    return [{"id": i, "at": NOON + SECOND, **key} for i, key in enumerate(keys_of(names("k", types), types))]
 
-    found = transformed(spark, rows, world=world)
+
+@pytest.fixture
+def keeping() -> Iterator[Keeping]:
+    with closing(Keeping()) as keeper:
+        yield keeper
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_key_of_any_type_is_found_by_an_equal_one_and_by_no_other(
+    spark: SparkSession, keeping: Keeping, kept: bool
+) -> None:
+    types = [kind for kind in KEYS if not kept or kind not in NESTED]
+    on = dict(zip(names("k", types), names("t", types), strict=True))
+    steps = [
+        {"lookup": "t", "on": on, "take": {"found": "v"}},
+        {"as_of": "t", "on": on, "take": {"latest": "v"}},
+        {"window": "t", "on": on, "last": "3s", "take": {"n": "count(*)", "most": "max(v)"}},
+    ]
+    world, rows = keyed_world(types, steps), rows_of(types)
+
+    found = transformed(spark, rows, world=world, keeper=keeping if kept else None)
 
     assert differing(found, expected(rows, world=world), by=["id"]) == []
-    # Of eight rows the key is there twice: the zeros of four types.
-    assert Counter(row["n"] for row in found) == {0: len(KEYS), 2: 8, 1: len(rows) - len(KEYS) - 8}
-    assert [row["rejected"] for row in found if row["n"] == 2] == ["LOOKUP_AMBIGUOUS:t"] * 8
+    # Twice there are: the zeros of the floats, and of the nested types.
+    twice = 2 * len([kind for kind in types if "double" in kind or kind == "float"])
+    assert Counter(row["n"] for row in found) == {0: len(types), 2: twice, 1: len(rows) - len(types) - twice}
+    assert [row["rejected"] for row in found if row["n"] == 2] == ["LOOKUP_AMBIGUOUS:t"] * twice
+    # the lookup has one index, the two others share one
+    assert len(keeping.made) == (2 if kept else 0)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_key_of_one_column_of_any_type_too(spark: SparkSession, keeping: Keeping, kept: bool) -> None:
+    types = [kind for kind in KEYS if kind not in NESTED]
+    steps = [
+        {"window": "t", "on": {f"k{i}": f"t{i}"}, "last": "3s", "take": {f"n{i}": "count(*)", f"sum{i}": "sum(v)"}}
+        for i in range(len(types))
+    ]
+    world, rows = keyed_world(types, steps), rows_of(types)
+
+    found = transformed(spark, rows, world=world, keeper=keeping if kept else None)
+
+    assert differing(found, expected(rows, world=world), by=["id"]) == []
+    assert {row[f"n{i}"] for row in found for i in range(len(types))} > {0, 1, 2}
+    assert len(keeping.made) == (len(types) if kept else 0)
+
+
+def test_keys_that_cannot_be_kept_are_joined(spark: SparkSession, keeping: Keeping) -> None:
+    types = list(KEYS)
+    on = dict(zip(names("k", types), names("t", types), strict=True))
+    world, rows = keyed_world(types, [{"as_of": "t", "on": on, "take": {"latest": "v"}}]), rows_of(types)
+
+    found = transformed(spark, rows, world=world, keeper=keeping)
+
+    assert differing(found, expected(rows, world=world), by=["id"]) == []
+    assert not keeping.made
 
 
 CHAIN: dict[str, Any] = {
@@ -92,7 +151,8 @@ CHAIN: dict[str, Any] = {
 }
 
 
-def test_a_step_is_keyed_by_what_earlier_steps_add(spark: SparkSession) -> None:
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_step_is_keyed_by_what_earlier_steps_add(spark: SparkSession, keeping: Keeping, kept: bool) -> None:
     dice = Dice(3)
     names = ("A", "B", "C", "D", None)
     table = [
@@ -109,7 +169,7 @@ def test_a_step_is_keyed_by_what_earlier_steps_add(spark: SparkSession) -> None:
     }
     world = world_of(CHAIN, tables={"t": table, "names": named}, python=python)
 
-    found = transformed(spark, rows, world=world)
+    found = transformed(spark, rows, world=world, keeper=keeping if kept else None)
 
     assert {row["again"] is None for row in found} == {True, False}
     assert differing(found, expected(rows, world=world), by=["id"]) == []

@@ -3,6 +3,7 @@
 import random
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from oracle import Row, World
 from pyspark.sql import DataFrame, SparkSession
-from wide_cases import SECOND, Dice, collected, expected, frame, frames_of, same, transformed, types_of
+from wide_cases import SECOND, Dice, Keeping, collected, expected, frame, frames_of, same, transformed, types_of
 from wide_world import dice_rows, dice_world, later_rows, sliced
 
 from spark_scoring.wide import transform
@@ -45,6 +46,12 @@ def rows_frame(spark: SparkSession, known: Known, rows: Sequence[Row]) -> DataFr
 
 def test_everything_agrees_with_the_oracle_one_row_for_each_row(known: Known) -> None:
     assert known.whole == by_content(expected(known.rows, world=known.world))
+
+
+def test_indexes_that_are_kept_change_nothing(spark: SparkSession, known: Known) -> None:
+    with closing(Keeping()) as keeper:
+        first, second = (transformed(spark, known.rows, world=known.world, keeper=keeper) for _ in range(2))
+    assert by_content(first) == by_content(second) == known.whole
 
 
 def test_cut_the_rows_in_any_way_and_nothing_changes(spark: SparkSession, known: Known) -> None:

@@ -5,6 +5,7 @@ Spark is slow per job and fast per row: hundreds of small cases go through one j
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,9 @@ from oracle import Row, World, bits, wide_row
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from spark_scoring.jvm.kept import KeptRows
 from spark_scoring.spec.wide import Column, WideTable
+from spark_scoring.wide import transform
 
 # A seed has nothing to shrink, and an example is a whole Spark job.
 few = settings(
@@ -66,10 +69,10 @@ def types_of(columns: Iterable[Column]) -> dict[str, str]:
 def collected(result: DataFrame) -> list[Row]:
     """The rows as dicts; instants are microseconds, `rejected` is its code."""
     plain = []
-    for field in result.schema.fields:
-        column, kind = F.col(f"`{field.name}`"), field.dataType.simpleString()
+    for one in result.schema.fields:
+        column, kind = F.col(f"`{one.name}`"), one.dataType.simpleString()
         column = F.unix_micros(column) if kind == "timestamp" else column
-        plain.append((column["code"] if field.name == "rejected" else column).alias(field.name))
+        plain.append((column["code"] if one.name == "rejected" else column).alias(one.name))
     return result.select(*plain).toArrow().to_pylist()
 
 
@@ -97,12 +100,36 @@ def frames_of(spark: SparkSession, world: World) -> dict[str, DataFrame]:
     return {table.name: frame(spark, world.tables[table.name], types_of(table.columns)) for table in wide.tables}
 
 
+@dataclass(kw_only=True)
+class Keeping:
+    """Keeps the indexes of all tables; `made` are those of one test."""
+
+    made: dict[str, KeptRows] = field(default_factory=dict)
+
+    def keeps(self, table: str) -> bool:
+        return True
+
+    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> KeptRows:
+        if what not in self.made:
+            self.made[what] = KeptRows.of(frame)
+        return self.made[what]
+
+    def close(self) -> None:
+        for rows in self.made.values():
+            rows.give_up()
+
+
 def transformed(
-    spark: SparkSession, rows: Sequence[Row], *, world: World, extra: Mapping[str, str] | None = None
+    spark: SparkSession,
+    rows: Sequence[Row],
+    *,
+    world: World,
+    extra: Mapping[str, str] | None = None,
+    keeper: Keeping | None = None,
 ) -> list[Row]:
     """What `transform` makes of the rows."""
     types = types_of(world.wide.rows.columns) | dict(extra or {})
-    return collected(world.wide.transform(frame(spark, rows, types), frames_of(spark, world)))
+    return collected(transform(world.wide, frame(spark, rows, types), frames_of(spark, world), keeper=keeper))
 
 
 def expected(rows: Sequence[Row], *, world: World) -> list[Row]:

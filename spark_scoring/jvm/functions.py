@@ -45,6 +45,12 @@ def ready(spark: SparkSession) -> None:
     thread.setContextClassLoader(_LOADERS[jvm])
 
 
+def java_class(spark: SparkSession, name: str) -> Any:
+    """A class of this package, for its static methods."""
+    ready(spark)
+    return _LOADERS[spark._jvm].loadClass(f"{PACKAGE}.{name}")
+
+
 def no_huge_methods(spark: SparkSession) -> None:
     """Have the session generate no code that the JVM leaves uncompiled, unless it has a limit of its own."""
     setting, limit = LONGEST

@@ -3,25 +3,27 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from spark_scoring.io import sources
+from spark_scoring.jvm.kept import KeptRows
 from spark_scoring.run.inputs import Tables
 from spark_scoring.run.reach import needs_reach
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.wide import WideTable
 from spark_scoring.wide.strategy import broadcast_limit
 
-# it makes two versions two plans: Spark's cache then never takes one for the other
-_VERSION = "__wide_version"
+
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    version: int | None
+    frame: DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Kept:
+class _Index:
     versions: tuple[int | None, ...]
-    frame: DataFrame
+    rows: KeptRows
 
 
 @dataclass(kw_only=True)
@@ -33,8 +35,8 @@ class Prepared:
 
     spark: SparkSession
     fed: frozenset[str] = frozenset()
-    _frames: dict[str, _Kept] = field(default_factory=dict)
-    _indexes: dict[str, _Kept] = field(default_factory=dict)
+    _frames: dict[str, _Frame] = field(default_factory=dict)
+    _indexes: dict[str, _Index] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _needs_reach: tuple[object, bool] | None = None
 
@@ -46,30 +48,28 @@ class Prepared:
     def at(self, tables: Tables) -> "AtVersions":
         """The tables at their pinned versions. Indexes that the plan before did not use are given up."""
         for what in self._indexes.keys() - self._used:
-            self._indexes.pop(what).frame.unpersist()
+            self._indexes.pop(what).rows.give_up()
         self._used.clear()
         frames = {}
         for name, pinned in tables.pins.items():
             kept = self._frames.get(name)
-            if kept is None or pinned.version is None or kept.versions != (pinned.version,):
+            if kept is None or pinned.version is None or kept.version != pinned.version:
                 frame = sources.read(self.spark, pinned, columns=tables.wide.table(name).columns)
-                kept = self._frames[name] = _Kept(versions=(pinned.version,), frame=frame)
+                kept = self._frames[name] = _Frame(version=pinned.version, frame=frame)
             frames[name] = kept.frame
         return AtVersions(frames=frames, versions=tables.versions, prepared=self)
 
-    def index(self, frame: DataFrame, *, versions: tuple[int | None, ...], what: str) -> DataFrame:
-        """The index of tables at their versions: the one there is, else this one, kept from its first use on."""
+    def index(self, frame: DataFrame, *, versions: tuple[int | None, ...], what: str) -> KeptRows:
+        """The index of tables at their versions: the one there is, else this one, made now."""
         self._used.add(what)
         kept = self._indexes.get(what)
         if kept is not None and kept.versions == versions:
-            return kept.frame
+            return kept.rows
+        rows = KeptRows.of(frame)
         if kept is not None:
-            kept.frame.unpersist()
-        named = F.lit(",".join(map(str, versions)))
-        # every micro-batch sends it to the tasks: one partition is one task each time
-        versioned = frame.repartition(1).withColumn(_VERSION, named).persist(StorageLevel.MEMORY_AND_DISK)
-        self._indexes[what] = _Kept(versions=versions, frame=versioned)
-        return versioned
+            kept.rows.give_up()
+        self._indexes[what] = _Index(versions=versions, rows=rows)
+        return rows
 
     def needs_reach(self, wide: WideTable, tables: "AtVersions") -> bool:
         """See `reach.needs_reach`; asked once for the same versions."""
@@ -78,15 +78,10 @@ class Prepared:
             self._needs_reach = (about, needs_reach(wide, tables.frames, tables, limit=broadcast_limit(self.spark)))
         return self._needs_reach[1]
 
-    def make(self) -> None:
-        """Make the indexes now that would be made with their first use."""
-        for kept in self._indexes.values():
-            kept.frame.count()
-
     def close(self) -> None:
         """Free what the indexes hold."""
         for kept in self._indexes.values():
-            kept.frame.unpersist()
+            kept.rows.give_up()
         self._indexes.clear()
 
 
@@ -107,7 +102,6 @@ class AtVersions:
         fed = self.prepared is None or table.lower() in self.prepared.fed
         return not fed and self.versions.get(table) is not None
 
-    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> DataFrame:
-        if self.prepared is None:
-            return frame
+    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> KeptRows:
+        assert self.prepared is not None
         return self.prepared.index(frame, versions=tuple(self.versions[name] for name in tables), what=what)

@@ -11,8 +11,10 @@ from typing import Protocol
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from spark_scoring.errors import step_not_possible
+from spark_scoring.jvm.kept import KeptRows
 from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Rows, Table
 from spark_scoring.wide.strategy import BROADCAST, Strategy
@@ -38,7 +40,7 @@ class Keeper(Protocol):
         """Whether an index of the table can be used again: it is then made of the whole table."""
         ...
 
-    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> DataFrame:
+    def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> KeptRows:
         """The index of these tables that was kept, else this one. `what` tells the indexes of the same tables apart."""
         ...
 
@@ -58,14 +60,24 @@ class Given:
     keys: Keys = field(default_factory=dict)
 
 
-def kept(tables: Sequence[Given], index: DataFrame, *, what: object) -> DataFrame:
-    """The tables' side of a join, kept if there is a keeper, and told how to come to the rows."""
+def beside(
+    frame: DataFrame, index: DataFrame, *, tables: Sequence[Given], on: Sequence[tuple[str, str]], what: object
+) -> DataFrame:
+    """The frame with the columns of the index's row that has the row's key, null where none has it.
+
+    `on`: what of the row equals which column of the index; these are its first. A keeper's index is asked for the row,
+    any other is joined.
+    """
     first = tables[0]
-    if first.keeper is not None:
-        contracts = [table.contract for table in tables]
-        made_of = repr((what, contracts))
-        index = first.keeper.index(index, tables=tuple(found.name for found in contracts), what=made_of)
-    return first.strategy.hinted(index)
+    if first.keeper is None:
+        found = all_of(f"{left} = {right}" for left, right in on)
+        return frame.join(first.strategy.hinted(index), F.expr(found), "left")
+    contracts = [table.contract for table in tables]
+    rows = first.keeper.index(index, tables=tuple(one.name for one in contracts), what=repr((what, contracts)))
+    row = helper("row")
+    met = frame.selectExpr("*", f"{rows.row(*[left for left, _ in on])} as {row}")
+    taken = [f"{row}.{name} as {name}" for name in index.columns[len(on) :]]
+    return met.selectExpr(*map(column, frame.columns), *taken)
 
 
 def column(name: str) -> str:
@@ -149,9 +161,14 @@ def key_names(on: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{HELPER}key_{i}" for i in range(len(on))]
 
 
+def key_pairs(on: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The rows' side of `on`, and the names of `key_columns`."""
+    return [(column(left), name) for (left, _), name in zip(on, key_names(on), strict=True)]
+
+
 def keys_match(on: Sequence[tuple[str, str]]) -> str:
     """The join condition of `on`; a null key matches nothing."""
-    return all_of(f"{column(left)} = {HELPER}key_{i}" for i, (left, _) in enumerate(on))
+    return all_of(f"{left} = {right}" for left, right in key_pairs(on))
 
 
 def keys_known(on: Sequence[tuple[str, str]]) -> str:

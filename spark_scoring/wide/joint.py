@@ -35,9 +35,11 @@ def add_parts(frame: DataFrame, *, parts: Sequence[Part]) -> DataFrame:
     """The frame with the columns of all parts, which have one strategy, and the same columns of the rows as keys."""
     first = parts[0]
     timed = frame.selectExpr("*", f"{frames.instant(first.table.rows)} as {HELPER}at")
-    here = f"{frames.bucket(helper('at'), width=first.width)} = {helper('bucket')}"
-    index = frames.kept([part.table for part in parts], indexes(parts), what=[part.what for part in parts])
-    joined = timed.join(index, F.expr(frames.all_of([frames.keys_match(first.on), here])), "left")
+    on = frames.key_pairs(first.on)
+    if first.width is not None:
+        on.append((frames.bucket(helper("at"), width=first.width), helper("bucket")))
+    tables, what = [part.table for part in parts], [part.what for part in parts]
+    joined = frames.beside(timed, indexes(parts), tables=tables, on=on, what=what)
     return taken(joined, before=frame.columns, parts=parts)
 
 

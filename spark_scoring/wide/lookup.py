@@ -9,13 +9,13 @@ from spark_scoring.wide.frames import (
     REJECTED,
     Given,
     all_of,
+    beside,
     column,
     helper,
-    kept,
     key_columns,
     key_names,
+    key_pairs,
     keys_known,
-    keys_match,
     keys_of_rows,
     named,
     reason,
@@ -25,8 +25,7 @@ from spark_scoring.wide.frames import (
 
 def add_lookup(frame: DataFrame, *, step: Lookup, table: Given) -> DataFrame:
     """The frame with the taken columns, null where no row or more than one row of the table has the key."""
-    there = kept([table], _one_per_key(table, step=step), what=step)
-    joined = frame.join(there, F.expr(keys_match(step.on)), "left")
+    joined = beside(frame, _one_per_key(table, step=step), tables=[table], on=key_pairs(step.on), what=step)
     only = f"{helper('count')} = 1"
     added = [named(f"if({only}, {helper(f'take_{i}')}, null)", new) for i, (new, _) in enumerate(step.take)]
     return with_added(joined, before=frame.columns, added=added, rejected=_rejected(step))

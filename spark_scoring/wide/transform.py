@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 
 from spark_scoring.errors import key_of_other_type
 from spark_scoring.jvm.functions import ready
+from spark_scoring.jvm.kept import can_be_key
 from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, WideTable, Window
 from spark_scoring.wide.as_of import as_of_part
 from spark_scoring.wide.cells import add_by_cell
@@ -39,7 +40,7 @@ def transform(
     With `needed`, as_of, window and columns steps that nothing reads are left out. With `within`, the rows that are
     not rejected have event times in [start, end), and with `keys` no values but those in some columns: of the tables
     only what those can reach is read. A `keeper` keeps the indexes of tables that are small enough for a broadcast,
-    whole, for the next call.
+    whole, for the next call; an index that it has not kept yet is made by a job.
 
     Raises: ConfigError, RunError, before any data is read.
     """
@@ -114,7 +115,9 @@ class _Meets:
         contract = self.wide.table(step.table)
         frame, rows, given = self.known[contract.name], self.wide.rows, self.given
         strategy = strategy_of(step, frame, limit=self.limit)
-        if given.keeper and strategy.name == BROADCAST and given.keeper.keeps(contract.name):
+        types = {column.name.lower(): column.type for column in contract.columns}
+        keyed = can_be_key(types[right.lower()] for _, right in step.on)
+        if given.keeper and strategy.name == BROADCAST and keyed and given.keeper.keeps(contract.name):
             return Given(frame=frame, contract=contract, rows=rows, strategy=strategy, keeper=given.keeper)
         reached = rows if given.within is None else replace(rows, time_range=given.within)
         return Given(frame=frame, contract=contract, rows=reached, strategy=strategy, keys=given.keys)

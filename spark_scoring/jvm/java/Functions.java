@@ -33,6 +33,7 @@ public class Functions implements FunctionCatalog {
     if (kind.equals("parse_json")) return new ParseJson(rest);
     if (kind.equals("pack_row")) return new PackRow(rest);
     if (kind.equals("unpack_row")) return new UnpackRow(rest);
+    if (kind.equals("kept_row")) return new KeptRow(rest);
     throw new IllegalArgumentException("no such function: " + text);
   }
 }

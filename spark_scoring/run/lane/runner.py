@@ -201,9 +201,7 @@ class _Lane:
         if models.uris == self.serving.uris and tables.versions == self.run.plan.tables:
             self.serving = models
             return None
-        found = self._next(models, after_batch=_batch_of(scoring))
-        self.prepared.make()
-        return found
+        return self._next(models, after_batch=_batch_of(scoring))
 
     def _next(self, models: Serving | None = None, *, after_batch: int | None = None) -> _Ready:
         models = models or self.serving
