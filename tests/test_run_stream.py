@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from spark_scoring.errors import RunError, StateError
 from spark_scoring.run import batch, generation, ledger, output, stream
+from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.runs import Span
+from spark_scoring.spec.plan import Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, status, verify
 from tests.world import DAY, WIDE, World, arrivals, flights, make_world, package_model, record, send
@@ -63,6 +66,43 @@ def test_where_whole_tables_are_kept_stream_and_batch_give_the_same_rows(
     commits = ledger.scored_commits(world.spark, str(world.job.output.stream), job=world.job.name)
     assert key_sorted(rows["stream"]) == key_sorted(rows["batch"])
     assert parity.exact(world.spark, world.job, commits).holds
+
+
+def test_a_plan_is_used_until_a_table_or_a_model_moves(
+    spark: SparkSession, tmp_path: Path, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {
+        "tables": {name: {"delta": str(tmp_path / name)} for name in WIDE["tables"]},
+        "kafka": {"servers": broker.servers, "max_rows_per_batch": 6},
+    }
+    made = make_world(spark, tmp_path, servers=broker.servers, own_registry=True, **changes)
+    world, planned, commits = with_topics(made, broker), [], []
+
+    def remember(self: Prepared, *args: DataFrame, about: object) -> None:
+        planned.append(len(commits))
+        remembered(self, *args, about=about)
+
+    def moved(plan: Plan) -> None:
+        commits.append(plan)
+        if len(commits) == 3:
+            planes = spark.read.format("delta").load(world.table("planes")).withColumn("seats", F.lit(7))
+            planes.localCheckpoint().write.format("delta").mode("overwrite").save(world.table("planes"))
+        if len(commits) == 6:
+            package_model(spark, world.folder, strength=0.01)
+
+    remembered = Prepared.remember
+    monkeypatch.setattr(Prepared, "remember", remember)
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights()])
+    stream.stream(spark, world.job, once=True, now=now, stop=threading.Event(), progress=moved)
+
+    # each commit is planned anew by parity: its own rows, tables and models
+    exact = parity.exact(
+        spark, world.job, ledger.scored_commits(spark, str(world.job.output.stream), job=made.job.name)
+    )
+    assert planned == [0, 3, 6] and len(commits) >= 10
+    assert (exact.rows, exact.different, exact.not_checkable) == (60, 0, ())
+    assert verify.verify_stream(spark, world.job).holds
+    assert len({row["id"] for row in world.output("stream")}) == 60
 
 
 def key_sorted(rows: list[dict[str, object]]) -> list[dict[str, object]]:

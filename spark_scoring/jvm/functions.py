@@ -45,10 +45,15 @@ def ready(spark: SparkSession) -> None:
     thread.setContextClassLoader(_LOADERS[jvm])
 
 
-def java_class(spark: SparkSession, name: str) -> Any:
-    """A class of this package, for its static methods."""
+def call_static(spark: SparkSession, name: str, method: str, *given: Any) -> Any:
+    """What a static method of a class of this package returns."""
     ready(spark)
-    return _LOADERS[spark._jvm].loadClass(f"{PACKAGE}.{name}")
+    gateway: Any = spark.sparkContext._gateway
+    methods = _LOADERS[gateway.jvm].loadClass(f"{PACKAGE}.{name}").getMethods()
+    arguments = gateway.new_array(gateway.jvm.Object, len(given))
+    for i, argument in enumerate(given):
+        arguments[i] = argument
+    return next(one for one in methods if one.getName() == method).invoke(None, arguments)
 
 
 def no_huge_methods(spark: SparkSession) -> None:

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_scoring.jvm.functions import call, java_class
+from spark_scoring.jvm.functions import call, call_static
 
 # what a key can be made of; arrays and structs are left to joins
 _PARTS = (
@@ -26,7 +25,7 @@ class KeptRows:
     def of(frame: DataFrame) -> "KeptRows":
         """Run the frame, and send its rows to the tasks that will ask for one."""
         spark = frame.sparkSession
-        return KeptRows(spark=spark, name=str(_invoke(spark, "send", frame._jdf)))
+        return KeptRows(spark=spark, name=str(call_static(spark, "KeptRow", "send", frame._jdf)))
 
     def row(self, *key: str) -> str:
         """The row that has this key, null where there is none; as SQL."""
@@ -34,17 +33,9 @@ class KeptRows:
 
     def give_up(self) -> None:
         """Free them; a query that is running can go on, none can be planned anew."""
-        _invoke(self.spark, "giveUp", self.name)
+        call_static(self.spark, "KeptRow", "giveUp", self.name)
 
 
 def can_be_key(types: Iterable[str]) -> bool:
     """Whether rows can be kept by keys of these types, as `DataFrame.dtypes` names them."""
     return all(name.partition("(")[0] in _PARTS for name in types)
-
-
-def _invoke(spark: SparkSession, method: str, argument: Any) -> Any:
-    found = next(one for one in java_class(spark, "KeptRow").getMethods() if one.getName() == method)
-    gateway: Any = spark.sparkContext._gateway
-    arguments = gateway.new_array(gateway.jvm.Object, 1)
-    arguments[0] = argument
-    return found.invoke(None, arguments)

@@ -153,13 +153,17 @@ def _write(
     records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
 ) -> Plan:
     assert isinstance(plan.input, Offsets)
-    rows = rows_of(records, context.job, serving=serving, topic_ids=plan.input.topic_ids)
-    at, reach = context.prepared.at(tables), None
-    if context.prepared.needs_reach(tables.wide, at):
-        # read by two jobs
-        rows = rows.persist()
-        reach = reach_of(rows, tables.wide)
-    frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach)
+    prepared, ids = context.prepared, plan.input.topic_ids
+    about = (serving.uris, tables.versions, ids)
+    frame, read_twice = prepared.planned(records, about=about), None
+    if frame is None:
+        rows, at, reach = rows_of(records, context.job, serving=serving, topic_ids=ids), prepared.at(tables), None
+        if prepared.needs_reach(tables.wide, at):
+            rows = read_twice = rows.persist()
+            reach = reach_of(rows, tables.wide)
+        frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach)
+        if reach is None and None not in tables.versions.values():
+            prepared.remember(records, frame, about=about)
     version = int(plan.commit_id.rsplit("/", 1)[1])
     try:
         return commit_once(
@@ -167,7 +171,8 @@ def _write(
             create=not known.there, counted=lambda plan, counts: replace(plan, counts=counts),
         )  # fmt: skip
     finally:
-        rows.unpersist()
+        if read_twice is not None:
+            read_twice.unpersist()
 
 
 def brake(job: Job, plan: Plan) -> None:

@@ -7,6 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.io import sources
 from spark_scoring.jvm.kept import KeptRows
+from spark_scoring.jvm.planned import Planned
 from spark_scoring.run.inputs import Tables
 from spark_scoring.run.reach import needs_reach
 from spark_scoring.spec.job import Job
@@ -39,6 +40,7 @@ class Prepared:
     _indexes: dict[str, _Index] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _needs_reach: tuple[object, bool] | None = None
+    _planned: tuple[object, Planned] | None = None
 
     @staticmethod
     def of_stream(spark: SparkSession, job: Job) -> "Prepared":
@@ -70,6 +72,16 @@ class Prepared:
             kept.rows.give_up()
         self._indexes[what] = _Index(versions=versions, rows=rows)
         return rows
+
+    def remember(self, rows: DataFrame, frame: DataFrame, *, about: object) -> None:
+        """The frame was planned over the rows, and would be the same over others as long as `about` is the same."""
+        self._planned = (about, Planned(rows=rows, frame=frame))
+
+    def planned(self, rows: DataFrame, *, about: object) -> DataFrame | None:
+        """What was remembered, over these rows; None if it has to be planned."""
+        if self._planned is None or self._planned[0] != about:
+            return None
+        return self._planned[1].over(rows)
 
     def needs_reach(self, wide: WideTable, tables: "AtVersions") -> bool:
         """See `reach.needs_reach`; asked once for the same versions."""
