@@ -126,7 +126,7 @@ def test_a_table_that_a_job_creates_is_one_of_many_commits(spark: SparkSession, 
     path, txn = str(tmp_path / "table"), Transaction(app_id=APP, version=0)
     delta.append_once(spark.range(3).toDF("id"), path, txn=txn, metadata="", partition_by=(), create=True)
     _append(spark.range(3).toDF("id"), path, 1)
-    assert delta.layout(spark, path).properties["delta.checkpointInterval"] == "50"
+    assert delta.layout(spark, path).properties["delta.checkpointInterval"] == "500"
 
 
 def test_no_job_looks_through_the_log(spark: SparkSession, table: str) -> None:

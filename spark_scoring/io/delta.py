@@ -29,8 +29,9 @@ CONFLICTS = (
 )
 
 
-# of a new table that gets many commits: a checkpoint takes as long as a micro-batch, and Delta makes one for each ten
-OFTEN = {"delta.checkpointInterval": "50"}
+# of a new table that gets many commits: a commit that Delta makes a checkpoint after takes several times as long, and
+# upkeep makes them more often, beside the commits
+OFTEN = {"delta.checkpointInterval": "500"}
 
 # a feed's small files become files of this size, and those are left alone: upkeep must not rewrite a whole table
 WHOLE_FILE = 64 * 2**20
@@ -38,6 +39,8 @@ _ASIDE = {
     # SQL over a path is switched off where users' expressions run
     "spark.sql.runSQLOnFiles": "true",
     "spark.databricks.delta.snapshotPartitions": "2",
+    # one file at a time: a stream needs the other cores
+    "spark.databricks.delta.optimize.maxThreads": "1",
     "spark.databricks.delta.optimize.minFileSize": str(WHOLE_FILE),
     "spark.databricks.delta.optimize.maxFileSize": str(2 * WHOLE_FILE),
     # clustered files below these 100 GB would be sorted again each time
@@ -326,6 +329,13 @@ def bytes_to_compact(spark: SparkSession, path: str) -> int:
 def compact(spark: SparkSession, path: str) -> None:
     """Make few files of many small ones, sorted if the table is clustered; a commit that changes no data."""
     DeltaTable.forPath(_aside(spark), path).optimize().executeCompaction()
+
+
+def checkpoint(spark: SparkSession, path: str, *, every: int) -> None:
+    """Write a checkpoint of the log if there are as many commits since the last one."""
+    log, snapshot = _log(spark, path), _snapshot(spark, path)
+    if snapshot.version() - snapshot.logSegment().checkpointProvider().version() >= every:
+        log.checkpoint(snapshot, spark._jvm.scala.Option.empty())  # type: ignore[union-attr]
 
 
 def _aside(spark: SparkSession) -> SparkSession:

@@ -65,7 +65,7 @@ def stream(
         return
     with held(spark, job, wait=stop.wait) as lease:
         runner = _runner(spark, job, fit, now=now, stop=stop, progress=progress, lease=lease)
-        with closing(runner.prepared), closing(runner.watch):
+        with closing(runner.prepared), closing(runner.watch), closing(runner.upkeep):
             while not _completed(runner, once=once):
                 if not runner.outages.over(stop=stop):
                     return

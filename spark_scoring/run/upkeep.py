@@ -1,6 +1,11 @@
-"""Upkeep of a stream's tables: each micro-batch appends small files, and every so often few are made of many."""
+"""Upkeep of a stream's tables: each micro-batch appends small files, and every so often few are made of many.
+
+It is done beside the micro-batches: neither waits for the other, and Delta sees to it that both commits hold.
+"""
 
 import logging
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -16,7 +21,8 @@ from spark_scoring.spec.plan import Offsets, Plan
 log = logging.getLogger(__name__)
 
 EVERY = 100
-# a stream stands still meanwhile, so what takes longer than some ten seconds is for somebody else to do
+CHECKPOINT_EVERY = 50
+# what takes the stream's cores for longer than some ten seconds is for somebody else to do
 MOST_BYTES = 2 * 2**30
 
 
@@ -37,6 +43,8 @@ class Upkeep:
     places: tuple[Place, ...]
     _appends: dict[str, int] = field(default_factory=dict)
     _warned: set[str] = field(default_factory=set)
+    _worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "upkeep"))
+    _working: "Future[None] | None" = None
 
     @staticmethod
     def of_stream(spark: SparkSession, feeds: tuple[Feed, ...], *, output: str) -> "Upkeep":
@@ -45,26 +53,41 @@ class Upkeep:
         return Upkeep(spark=spark, places=(*fed, Place(name="the output", path=output)))
 
     def after(self, plan: Plan) -> None:
-        """To be called between a commit and the next micro-batch."""
-        for place in self.places:
-            if place.feed is None or _appended(plan, place.feed):
-                try:
-                    self._count(place)
-                except (PySparkException, Py4JJavaError) as error:
-                    self._warn(place, cause_of(error))
-
-    def _count(self, place: Place) -> None:
-        # what an earlier process appended counts too; this commit's own append stands in the log by now
-        known = self._appends.get(place.name)
-        self._appends[place.name] = _since_last(self.spark, place) if known is None else known + 1
-        if self._appends[place.name] < EVERY:
+        """To be called between a commit and the next micro-batch; what is due begins unless some is at work still."""
+        appended = [place for place in self.places if place.feed is None or _appended(plan, place.feed)]
+        for place in appended:
+            # what an earlier process appended counts too; this commit's own append stands in the log by now
+            known = self._appends.get(place.name)
+            self._appends[place.name] = _since_last(self.spark, place) if known is None else known + 1
+        if self._working is not None and not self._working.done():
             return
-        self._appends[place.name] = 0
+        self._finish()
+        due = [place for place in appended if self._appends[place.name] >= EVERY]
+        self._appends |= dict.fromkeys((place.name for place in due), 0)
+        self._working = self._worker.submit(self._do, appended, due)
+
+    def close(self) -> None:
+        """Wait for what is at work."""
+        self._worker.shutdown(wait=True)
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._working is not None:
+            self._working.result()
+
+    def _do(self, appended: Sequence[Place], due: Sequence[Place]) -> None:
+        for place in appended:
+            try:
+                if place in due:
+                    self._compact(place)
+                delta.checkpoint(self.spark, place.path, every=CHECKPOINT_EVERY)
+            except (PySparkException, Py4JJavaError) as error:
+                self._warn(place, cause_of(error))
+
+    def _compact(self, place: Place) -> None:
         waiting = delta.bytes_to_compact(self.spark, place.path)
         if waiting > MOST_BYTES:
-            self._warn(
-                place, f"{waiting / 2**30:.1f} GiB is too much between two micro-batches; run OPTIMIZE on it once"
-            )
+            self._warn(place, f"{waiting / 2**30:.1f} GiB is too much beside a stream; run OPTIMIZE on it once")
             return
         delta.compact(self.spark, place.path)
         log.info("%s: compacted", place.name)

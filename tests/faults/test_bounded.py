@@ -1,11 +1,14 @@
 """Memory and time are bounded: small micro-batches whatever waits, few files, a log with checkpoints."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from spark_scoring.errors import RunError
+from spark_scoring.io import delta
 from spark_scoring.run import faults, upkeep
 from spark_scoring.run.stream import MOST_ROWS
 from tests.faults import oracle
@@ -29,6 +32,7 @@ def test_a_backlog_is_read_in_parts(arenas: Callable[..., Arena]) -> None:
 @pytest.mark.faults
 def test_the_output_stays_few_files(arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "EVERY", EVERY)
+    monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", EVERY)
     arena = arenas(rows_a_batch=5)
     arena.send(0, 60)
     arena.run()
@@ -38,6 +42,26 @@ def test_the_output_stays_few_files(arenas: Callable[..., Arena], monkeypatch: p
     assert len(oracle.metadata_of(arena.output)) >= 12
     assert len(files) <= len(dates) * (EVERY + 1)
     assert list(Path(arena.output, "_delta_log").glob("*.checkpoint*"))
+    assert not arena.damage() and arena.holds()
+
+
+@pytest.mark.faults
+def test_micro_batches_go_on_beside_upkeep(arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch) -> None:
+    arena, begun = arenas(rows_a_batch=5), []
+
+    def slow(_: SparkSession, path: str) -> None:
+        begun.append(len(oracle.metadata_of(path)))
+        until = time.monotonic() + 60
+        while len(oracle.metadata_of(path)) < begun[-1] + 3 and time.monotonic() < until:
+            time.sleep(0.1)
+        begun.append(len(oracle.metadata_of(path)))
+
+    monkeypatch.setattr(upkeep, "EVERY", EVERY)
+    monkeypatch.setattr(delta, "compact", slow)
+    arena.send(0, 60)
+    arena.run()
+
+    assert begun[1] >= begun[0] + 3
     assert not arena.damage() and arena.holds()
 
 

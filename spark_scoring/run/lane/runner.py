@@ -61,7 +61,7 @@ def realtime(
     models, states = found
     with held(spark, job, wait=stop.wait) as lease:
         lane = _lane(spark, job, models, states, now=now, stop=stop, progress=progress, lease=lease, once=once)
-        with closing(lane.prepared):
+        with closing(lane.prepared), closing(lane.upkeep):
             while not lane.completed():
                 if not lane.outages.over(stop=stop):
                     return
