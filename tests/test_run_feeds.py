@@ -112,7 +112,7 @@ def test_upkeep_that_fails_is_told_once_and_stops_nothing(
     run_rounds(world, broker, rounds=1)
 
     warned = [found.getMessage() for found in caplog.records]
-    reason = "not compacted: 0.0 GiB is too much beside a stream; run OPTIMIZE on it once"
+    reason = "no upkeep: 0.0 GiB is too much beside a stream; run OPTIMIZE on it once"
     assert sorted(warned) == [f"arrivals: {reason}", f"the output: {reason}"]
     assert verify.verify_stream(world.spark, world.job).holds
 

@@ -4,8 +4,9 @@ It is done beside the micro-batches: neither waits for the other, and Delta sees
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
 
@@ -56,13 +57,14 @@ class Upkeep:
         """To be called between a commit and the next micro-batch; what is due begins unless some is at work still."""
         appended = [place for place in self.places if place.feed is None or _appended(plan, place.feed)]
         for place in appended:
-            # what an earlier process appended counts too; this commit's own append stands in the log by now
-            known = self._appends.get(place.name)
-            self._appends[place.name] = _since_last(self.spark, place) if known is None else known + 1
+            with self._warned_of(place):
+                # what an earlier process appended counts too; this commit's own append stands in the log by now
+                known = self._appends.get(place.name)
+                self._appends[place.name] = _since_last(self.spark, place) if known is None else known + 1
         if self._working is not None and not self._working.done():
             return
         self._finish()
-        due = [place for place in appended if self._appends[place.name] >= EVERY]
+        due = [place for place in appended if self._appends.get(place.name, 0) >= EVERY]
         self._appends |= dict.fromkeys((place.name for place in due), 0)
         self._working = self._worker.submit(self._do, appended, due)
 
@@ -77,12 +79,10 @@ class Upkeep:
 
     def _do(self, appended: Sequence[Place], due: Sequence[Place]) -> None:
         for place in appended:
-            try:
+            with self._warned_of(place):
                 if place in due:
                     self._compact(place)
                 delta.checkpoint(self.spark, place.path, every=CHECKPOINT_EVERY)
-            except (PySparkException, Py4JJavaError) as error:
-                self._warn(place, cause_of(error))
 
     def _compact(self, place: Place) -> None:
         waiting = delta.bytes_to_compact(self.spark, place.path)
@@ -92,10 +92,17 @@ class Upkeep:
         delta.compact(self.spark, place.path)
         log.info("%s: compacted", place.name)
 
+    @contextmanager
+    def _warned_of(self, place: Place) -> Iterator[None]:
+        try:
+            yield
+        except (PySparkException, Py4JJavaError) as error:
+            self._warn(place, cause_of(error))
+
     def _warn(self, place: Place, reason: str) -> None:
         if place.name not in self._warned:
             self._warned.add(place.name)
-            log.warning("%s: not compacted: %s", place.name, reason)
+            log.warning("%s: no upkeep: %s", place.name, reason)
 
 
 def _appended(plan: Plan, feed: Feed) -> bool:
