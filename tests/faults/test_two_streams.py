@@ -14,7 +14,7 @@ import pytest
 
 from spark_scoring.errors import RunError, StateError
 from spark_scoring.io import files
-from spark_scoring.run import faults, lease, micro_batch, stream
+from spark_scoring.run import faults, lease, once, stream
 from spark_scoring.spec.job import Job
 from tests.faults.arena import BROKEN, Arena, kill_group, now
 from tests.faults.test_killed import wait_for
@@ -177,7 +177,7 @@ def test_of_two_first_streams_one_makes_the_table(arena: Arena, monkeypatch: pyt
 def micro_batch_of_another(arena: Arena, other: Job, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The other stream makes its commits while the first has its own in hand."""
     began: list[int] = []
-    real = micro_batch.reached
+    real = once.reached
 
     def reached(name: str) -> None:
         real(name)
@@ -190,7 +190,7 @@ def micro_batch_of_another(arena: Arena, other: Job, monkeypatch: pytest.MonkeyP
             thread.start()
             thread.join(180)
 
-    monkeypatch.setattr(micro_batch, "reached", reached)
+    monkeypatch.setattr(once, "reached", reached)
     return began
 
 
