@@ -138,7 +138,7 @@ def test_soak(spark: SparkSession, tmp_path: Path) -> None:
         finally:
             kill_group(nemesis.process)
         arena.finished("recover", log="recover")
-        arena.finished("stream", "--once", log="last")
+        arena.finished("stream", "--once", log="last", timeout_s=1800)
         print(f"{len(arena.sent)} records, {sum(nemesis.done.values())} faults: {dict(nemesis.done)}")  # noqa: T201
         assert not arena.damage()
         assert arena.fed_rows() == arena.fed
