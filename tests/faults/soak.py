@@ -22,6 +22,7 @@ from spark_scoring.testing import KafkaBroker
 from tests.conftest import JARS
 from tests.faults import oracle
 from tests.faults.arena import BROKEN, Arena, kill_group, make_arena
+from tests.faults.test_killed import wait_for
 from tests.faults.test_outages import IMPATIENT
 
 MINUTES = float(os.environ.get("SPARK_SCORING_SOAK_MINUTES", "5"))
@@ -130,7 +131,10 @@ def test_soak(spark: SparkSession, tmp_path: Path) -> None:
         nemesis = Nemesis(arena=arena, dice=random.Random(SEED), process=arena.start("stream", log="stream"))
         until = time.monotonic() + MINUTES * 60
         try:
-            nemesis.settle(30)
+            # there is nothing to recover before the first commit
+            arena.send(0, 1)
+            wait_for(lambda: any(Path(arena.output, "_delta_log").glob("*.json")))
+            nemesis.rows = 1
             while time.monotonic() < until:
                 nemesis.step()
             nemesis.process.terminate()
