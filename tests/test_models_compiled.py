@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ from spark_scoring.models.blocks import score_blocks
 from spark_scoring.models.compiled import choose, forest, probes
 from spark_scoring.models.compiled.compile import Compiled, compiled
 from spark_scoring.models.compiled.draft import NotCompiled, Origin
+from spark_scoring.models.compiled.forest import Bits, Ints
 from spark_scoring.models.compiled.operations import Operation, apply
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import scored_in_spark, within
@@ -240,6 +242,37 @@ def test_trees_whose_nodes_do_not_fit_into_one_word_agree_too(
     rows = probes.probes(form, packages[name].features, pq.read_table(packages[name].golden))
     assert form.key != forms[name].key
     assert choose.differences(spark, packages[name], form, rows) == ""
+
+
+SMALL = ("gradient, line", "histogram", "lightgbm, three", "lightgbm, sets", "lightgbm, zero is missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "way"), [*product(SMALL, Bits), ("xgboost, three", Bits.NONE), ("xgboost, three", Bits.WHOLE)]
+)
+def test_leaves_are_the_same_walked_to_and_all_at_once(
+    spark: SparkSession, packages: dict[str, Package], monkeypatch: pytest.MonkeyPatch, name: str, way: Bits
+) -> None:
+    fits: list[bool] = []
+
+    def chosen(depth: Ints, leaves: Ints, places: Ints) -> Bits:
+        fits.append(leaves.max() <= (way or np.inf))
+        return way
+
+    monkeypatch.setattr(forest, "bits_of", chosen)
+    form = compiled(packages[name])
+    assert fits == [True]
+    rows = probes.probes(form, packages[name].features, pq.read_table(packages[name].golden))
+    assert choose.differences(spark, packages[name], form, rows) == ""
+
+
+@pytest.mark.parametrize(
+    ("trees", "leaves", "features", "way"),
+    [(300, 31, 30, Bits.HALF), (300, 50, 20, Bits.WHOLE), (300, 65, 30, Bits.NONE), (3, 31, 30, Bits.NONE)],
+)
+def test_many_small_trees_find_their_leaves_at_once(trees: int, leaves: int, features: int, way: Bits) -> None:
+    places = np.arange(trees * (leaves - 1)) % features
+    assert forest.bits_of(np.full(trees, 10), np.full(trees, leaves), places) == way
 
 
 def test_no_python_worker_where_all_models_are_compiled(

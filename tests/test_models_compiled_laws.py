@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightgbm
 import numpy as np
@@ -18,13 +19,14 @@ from pyspark.sql import SparkSession
 from runtime_models import native_frame, packaged, target
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingRegressor, RandomForestRegressor
 
-from spark_scoring.models.compiled import choose, probes
+from spark_scoring.models.compiled import choose, forest, probes
 from spark_scoring.models.compiled.compile import compiled
+from spark_scoring.models.compiled.forest import Bits, Ints
 from spark_scoring.models.frames import to_pandas
 
 SEEDS = st.integers(0, 2**16)
 LAW = settings(
-    max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 # whole numbers near zero, so that limits and values meet, and gaps
 GRIDS = st.sampled_from([0.0, 1.0, 0.25])
@@ -39,8 +41,20 @@ def rows_of(seed: int, grid: float) -> tuple[pa.Table, pd.DataFrame]:
     return rows, native_frame(rows)
 
 
-def differences(spark: SparkSession, model: Any, sample: Any) -> str:
-    with tempfile.TemporaryDirectory() as folder:
+def fitting(depth: Ints, leaves: Ints, places: Ints) -> Bits:
+    """Leaves all at once wherever that is possible, whether or not it takes less time."""
+    return min((bits for bits in (Bits.HALF, Bits.WHOLE) if bits >= leaves.max()), default=Bits.NONE)
+
+
+def walked(depth: Ints, leaves: Ints, places: Ints) -> Bits:
+    return Bits.NONE
+
+
+WAYS = st.sampled_from([fitting, walked])
+
+
+def differences(spark: SparkSession, model: Any, sample: Any, way: Any) -> str:
+    with tempfile.TemporaryDirectory() as folder, patch.object(forest, "bits_of", way):
         package = packaged(model, Path(folder), sample=sample)
         form = compiled(package)
         asked = probes.probes(form, package.features, pq.read_table(package.golden))
@@ -51,6 +65,7 @@ def differences(spark: SparkSession, model: Any, sample: Any) -> str:
 @given(
     seed=SEEDS,
     grid=GRIDS,
+    way=WAYS,
     options=st.fixed_dictionaries(
         {
             "num_leaves": st.integers(2, 40),
@@ -62,19 +77,20 @@ def differences(spark: SparkSession, model: Any, sample: Any) -> str:
         }
     ),
 )
-def test_lightgbm(spark: SparkSession, seed: int, grid: float, options: Mapping[str, Any]) -> None:
+def test_lightgbm(spark: SparkSession, seed: int, grid: float, way: Any, options: Mapping[str, Any]) -> None:
     rows, frame = rows_of(seed, grid)
     classes = {"regression": 0, "binary": 2, "multiclass": 3}[options["objective"]]
     kind = lightgbm.LGBMClassifier if classes else lightgbm.LGBMRegressor
     model = kind(n_estimators=7, verbose=-1, min_child_samples=3, min_data_per_group=1, **options)
     model.fit(frame, target(rows, classes))
-    assert differences(spark, model, to_pandas(rows)[["id", "at"]].join(frame)) == ""
+    assert differences(spark, model, to_pandas(rows)[["id", "at"]].join(frame), way) == ""
 
 
 @LAW
 @given(
     seed=SEEDS,
     grid=GRIDS,
+    way=WAYS,
     options=st.fixed_dictionaries(
         {
             "max_depth": st.integers(1, 9),
@@ -85,27 +101,28 @@ def test_lightgbm(spark: SparkSession, seed: int, grid: float, options: Mapping[
         }
     ),
 )
-def test_xgboost(spark: SparkSession, seed: int, grid: float, options: Mapping[str, Any]) -> None:
+def test_xgboost(spark: SparkSession, seed: int, grid: float, way: Any, options: Mapping[str, Any]) -> None:
     rows, frame = rows_of(seed, grid)
     classes = {"binary:logistic": 2, "multi:softprob": 3}.get(options["objective"], 0)
     kind = xgboost.XGBClassifier if classes else xgboost.XGBRegressor
     wanted = target(rows, classes)
     model = kind(n_estimators=7, enable_categorical=True, **options)
     model.fit(frame, wanted.str[-1].astype(int) if classes else np.abs(wanted) + 0.1)
-    assert differences(spark, model, to_pandas(rows)[["id", "at"]].join(frame)) == ""
+    assert differences(spark, model, to_pandas(rows)[["id", "at"]].join(frame), way) == ""
 
 
 @LAW
 @given(
     seed=SEEDS,
     grid=GRIDS,
+    way=WAYS,
     kind=st.sampled_from([ExtraTreesClassifier, RandomForestRegressor, HistGradientBoostingRegressor]),
     leaves=st.integers(2, 60),
 )
-def test_scikit_learn(spark: SparkSession, seed: int, grid: float, kind: Any, leaves: int) -> None:
+def test_scikit_learn(spark: SparkSession, seed: int, grid: float, way: Any, kind: Any, leaves: int) -> None:
     rows, frame = rows_of(seed, grid)
     size = {"max_iter": 7} if kind is HistGradientBoostingRegressor else {"n_estimators": 7}
     classes = 3 if kind is ExtraTreesClassifier else 0
     model = kind(max_leaf_nodes=leaves, random_state=seed, **size)
     model.fit(frame[["distance", "seats"]], target(rows, classes))
-    assert differences(spark, model, rows) == ""
+    assert differences(spark, model, rows, way) == ""

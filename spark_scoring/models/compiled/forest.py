@@ -1,4 +1,4 @@
-"""Trees of any library in one form, and as the flat arrays that `TreesHead.java` walks.
+"""Trees of any library in one form, and as the flat arrays that `TreesHead.java` reads.
 
 A node of the flat form compares one number and does nothing else. Missing values are made infinities first, once a row
 and not once a node: below everything where they go left, above everything where they go right.
@@ -40,8 +40,23 @@ class Keys(IntEnum):
     RANKS = 2
 
 
+class Bits(IntEnum):
+    """How many bits a tree has where all of its leaves are found at once (`TreeMasks.java`); NONE: it is walked."""
+
+    NONE = 0
+    HALF = 32
+    WHOLE = 64
+
+
 # of the word of a node, for where it leads and what it compares
 WORD_BITS = 31
+# a walk goes down so many trees at a time
+WAYS = 8
+# the nodes of a place that are gone through are fewer than this, the others are a row of a table
+STEP = 16
+TABLE_BYTES = 16 << 20
+# about how many cycles each takes: a node that is walked; a word of a row, a node that is gone through, a place, a tree
+WALKED_COST, WORD_COST, NODE_COST, PLACE_COST, TREE_COST = 2.5, 0.5, 3.0, 15.0, 1.0
 
 _FILL = {
     Missing.LEFT: (Operation.IF_MISSING, -np.inf),
@@ -88,11 +103,12 @@ class Forest:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Flat:
-    """The new number of each node, children side by side, and the depth of each tree."""
+    """The new number of each node, children side by side, and of each tree its depth and its leaves."""
 
     number: Ints
     nodes: Ints
     depth: Ints
+    leaves: Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,10 +142,25 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
     following = np.where(inner, flat.number[forest.left[flat.nodes]], own)
     order = np.argsort(flat.depth, kind="stable")
     content = Content().number(1).number(int(forest.floats)).number(values.shape[1]).doubles(forest.start)
-    content.number(_keys(forest, place)).ints(place).doubles(limit).ints(following).doubles(values)
+    content.number(bits_of(flat.depth, flat.leaves, place[inner])).number(_keys(forest, place))
+    content.ints(place).doubles(limit).ints(following).doubles(values)
     content.ints(flat.number[forest.roots][order]).ints(flat.depth[order]).ints(order).ints(forest.outputs)
     content.number(first).ints(asked).add(_sets(forest.categories))
     return Trees(forest=forest, places=places, content=content)
+
+
+def bits_of(depth: Ints, leaves: Ints, places: Ints) -> Bits:
+    """The way that takes a row less time, by the depth and leaves of each tree and the place of each inner node."""
+    bits = Bits.HALF if leaves.max() <= Bits.HALF else Bits.WHOLE
+    nodes = np.unique(places, return_counts=True)[1]
+    words = -(-len(leaves) * bits // Bits.WHOLE)
+    if leaves.max() > Bits.WHOLE or (nodes // STEP).sum() * words * 8 > TABLE_BYTES:
+        return Bits.NONE
+    deepest = np.sort(depth)[np.minimum(np.arange(len(depth)) | WAYS - 1, len(depth) - 1)]
+    rows = words * (nodes >= STEP).sum()
+    gone_through = np.minimum(nodes, STEP).sum() / 2
+    at_once = WORD_COST * rows + NODE_COST * gone_through + PLACE_COST * len(nodes) + TREE_COST * len(leaves)
+    return bits if at_once < WALKED_COST * deepest.sum() else Bits.NONE
 
 
 def _keys(forest: Forest, place: Ints) -> Keys:
@@ -160,6 +191,7 @@ def _flatten(forest: Forest) -> _Flat:
     """Level by level over all trees: the nodes that every row passes lie together."""
     number = np.full(len(forest.feature), -1, dtype=np.int64)
     depth = np.zeros(len(forest.roots), dtype=np.int64)
+    leaves = np.zeros(len(forest.roots), dtype=np.int64)
     front, trees = forest.roots, np.arange(len(forest.roots))
     levels = []
     level = count = 0
@@ -169,10 +201,11 @@ def _flatten(forest: Forest) -> _Flat:
         count += len(front)
         inner = forest.feature[front] >= 0
         depth[trees[inner]] = level = level + 1
+        np.add.at(leaves, trees[~inner], 1)
         parents = front[inner]
         front = np.stack([forest.left[parents], forest.right[parents]], axis=1).ravel()
         trees = np.repeat(trees[inner], 2)
-    return _Flat(number=number, nodes=np.concatenate(levels), depth=depth)
+    return _Flat(number=number, nodes=np.concatenate(levels), depth=depth, leaves=leaves)
 
 
 def _places(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> tuple[Ints, Ints]:

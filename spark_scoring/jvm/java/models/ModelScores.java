@@ -8,10 +8,14 @@ import org.apache.spark.SparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
+import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
+import org.apache.spark.sql.catalyst.expressions.UnsafeProjection;
+import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 import scala.reflect.ClassTag$;
 
@@ -25,7 +29,7 @@ public class ModelScores extends Bound {
   private static final String[] FIELDS = {"role", "model", "model_version", "score", "label", "reason", "detail"};
   private static final UTF8String MODEL = UTF8String.fromString("MODEL"), VALUE = UTF8String.fromString("ValueError");
   private static final UTF8String NOT_FINITE = UTF8String.fromString("NOT_FINITE");
-  private static final int KEPT = 16;
+  private static final int KEPT = 16, SCORE = 3;
   private static final LinkedHashMap SENT = new LinkedHashMap(16, 0.75f, true);
   private final String key;
   private final UTF8String role, model, version;
@@ -33,7 +37,7 @@ public class ModelScores extends Bound {
   private transient Model loaded;
   private transient Model.Row row;
   private transient ArrayTexts given;
-  private transient UTF8String[] labels;
+  private transient UnsafeRow[] scored;
 
   ModelScores(String text) {
     super(text);
@@ -86,19 +90,36 @@ public class ModelScores extends Bound {
   public InternalRow invoke(boolean wanted, ArrayData numbers, ArrayData texts) {
     if (!wanted) return null;
     if (row == null) load();
-    int n = numbers.numElements();
-    for (int i = 0; i < n; i++) row.places[i] = numbers.getDouble(i);
+    fill(row.places, numbers);
     given.set(texts);
     if (!loaded.run(row, given)) return entry(null, null, MODEL, VALUE);
     double score = loaded.link.score(row.margins, row.label);
     if (!(Math.abs(score) <= Double.MAX_VALUE)) return entry(null, null, NOT_FINITE, null);
-    return entry(Double.valueOf(score), labels.length == 0 ? null : labels[row.label[0]], null, null);
+    UnsafeRow entry = scored[row.label[0]].copy();
+    entry.setDouble(SCORE, score);
+    return entry;
+  }
+
+  private static void fill(double[] places, ArrayData numbers) {
+    int n = numbers.numElements();
+    if (numbers instanceof UnsafeArrayData) {
+      UnsafeArrayData array = (UnsafeArrayData) numbers;
+      long first = array.getBaseOffset() + UnsafeArrayData.calculateHeaderPortionInBytes(n);
+      Platform.copyMemory(array.getBaseObject(), first, places, Platform.DOUBLE_ARRAY_OFFSET, 8L * n);
+    } else {
+      for (int i = 0; i < n; i++) places[i] = numbers.getDouble(i);
+    }
   }
 
   private void load() {
     loaded = ModelCache.get(key, content);
-    labels = new UTF8String[loaded.link.labels.length];
-    for (int i = 0; i < labels.length; i++) labels[i] = UTF8String.fromBytes(loaded.link.labels[i]);
+    byte[][] labels = loaded.link.labels;
+    UnsafeProjection packed = UnsafeProjection.create((StructType) resultType());
+    scored = new UnsafeRow[Math.max(1, labels.length)];
+    for (int i = 0; i < scored.length; i++) {
+      UTF8String label = labels.length == 0 ? null : UTF8String.fromBytes(labels[i]);
+      scored[i] = packed.apply(entry(Double.valueOf(0), label, null, null)).copy();
+    }
     given = new ArrayTexts();
     row = new Model.Row(loaded);
   }
