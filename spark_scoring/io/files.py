@@ -1,13 +1,15 @@
 """Small text files wherever Spark can write: local disk, HDFS, an object store."""
 
 import time
+import uuid
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-MOST_READS = 10
+MOST_READS = MOST_TRIES = 10
 _BETWEEN = ("ChecksumException", "FileNotFoundException")
+_BETWEEN_WRITERS = ("FileAlreadyExistsException", "FileNotFoundException")
 
 
 def read_text(spark: SparkSession, path: str) -> str | None:
@@ -38,15 +40,34 @@ def read_settled(spark: SparkSession, path: str) -> str | None:
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
-    """Write the whole file or nothing: a temporary file beside it, renamed over the old one."""
+    """Write the whole file or nothing: a temporary file beside it, renamed over the old one.
+
+    Other processes may write it at the same time; one of them is the last.
+    """
+    for _ in range(MOST_TRIES - 1):
+        try:
+            return _write_text(spark, path, text)
+        except Py4JJavaError as error:
+            # on a local disk the old file and its checksum are removed first, and another writer may come between
+            if error.java_exception.getClass().getSimpleName() not in _BETWEEN_WRITERS:
+                raise
+            time.sleep(0.02)
+    return _write_text(spark, path, text)
+
+
+def _write_text(spark: SparkSession, path: str, text: str) -> None:
     files, where = _open(spark, path)
-    _, beside = _open(spark, f"{path}.tmp")
-    _fill(files.create(beside, True), text)
-    if not _replaced(spark, files, beside, where):
-        # a store that knows no renaming over a file
-        files.delete(where, False)
-        if not files.rename(beside, where):
-            raise OSError(f"{path}: could not be written")
+    _, beside = _open(spark, f"{path}.{uuid.uuid4().hex}.tmp")
+    _fill(files.create(beside, False), text)
+    try:
+        if not _replaced(spark, files, beside, where):
+            # a store that knows no renaming over a file
+            files.delete(where, False)
+            if not files.rename(beside, where):
+                raise OSError(f"{path}: could not be written")
+    except Py4JJavaError:
+        files.delete(beside, False)
+        raise
 
 
 def write_new(spark: SparkSession, path: str, text: str) -> bool:

@@ -7,6 +7,7 @@ show that the tests of them would fail.
 
 import os
 import signal
+import threading
 from collections import Counter
 
 FAILPOINT = "SPARK_SCORING_FAILPOINT"
@@ -37,4 +38,5 @@ def _strike(name: str, action: str, time: str = "1") -> None:
         return
     if action == "raise":
         raise Struck(name)
-    os.kill(os.getpid(), {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}[action])
+    # to this thread: sent to the process, another may take it, and this one goes on for a moment
+    signal.pthread_kill(threading.get_ident(), {"kill": signal.SIGKILL, "pause": signal.SIGSTOP}[action])

@@ -25,6 +25,10 @@ final class LinearHead extends ModelHead {
     return 0;
   }
 
+  long bytes() {
+    return 0;
+  }
+
   void margins(double[] row, int[] found, int[] scratch, long[] keys, double[] margins) {
     for (int k = 0; k < start.length; k++) {
       double sum = start[k];

@@ -25,13 +25,13 @@ final class Model {
 
   Model(byte[] content) {
     ModelReader in = new ModelReader(content);
-    bytes = content.length;
     places = in.number();
     codes = in.number();
     steps = new ModelStep[in.number()];
     for (int i = 0; i < steps.length; i++) steps[i] = ModelStep.read(in);
     head = ModelHead.read(in);
     link = new ModelLink(in);
+    bytes = content.length + head.bytes();
   }
 
   /** Whether the row, whose numbers stand in its first places, could be scored; then its margins stand in it. */

@@ -12,5 +12,8 @@ abstract class ModelHead {
   /** How many numbers it compares. */
   abstract int keys();
 
+  /** What it holds beside the content, about. */
+  abstract long bytes();
+
   abstract void margins(double[] row, int[] codes, int[] scratch, long[] keys, double[] margins);
 }

@@ -8,6 +8,9 @@ abstract class TreeLeaves {
   /** How many words of it. */
   abstract int keys();
 
+  /** What it holds beside the nodes, about. */
+  abstract long bytes();
+
   /** The values of the leaves, so many numbers each, in the order of the numbers that `find` gives them. */
   abstract double[] arranged(double[] values, int width);
 

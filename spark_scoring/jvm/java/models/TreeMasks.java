@@ -97,6 +97,10 @@ final class TreeMasks extends TreeLeaves {
     return words + places;
   }
 
+  long bytes() {
+    return 8L * rows.length * words;
+  }
+
   double[] arranged(double[] values, int width) {
     double[] own = new double[worth.length * width];
     for (int i = 0; i < worth.length; i++) System.arraycopy(values, worth[i] * width, own, i * width, width);

@@ -66,6 +66,10 @@ final class TreeWalk extends TreeLeaves {
     return used.length;
   }
 
+  long bytes() {
+    return 0;
+  }
+
   double[] arranged(double[] values, int width) {
     return values;
   }

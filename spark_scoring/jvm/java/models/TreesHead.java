@@ -45,6 +45,10 @@ final class TreesHead extends ModelHead {
     return leaves.keys();
   }
 
+  long bytes() {
+    return leaves.bytes();
+  }
+
   void margins(double[] row, int[] codes, int[] scratch, long[] keys, double[] margins) {
     for (int set = 0; set < setFrom.length; set++) row[setsAt + set] = isIn(set, row[setFrom[set]]) ? 0 : 1;
     leaves.find(row, scratch, keys);
