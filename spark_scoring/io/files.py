@@ -2,14 +2,14 @@
 
 import time
 import uuid
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-MOST_READS = MOST_TRIES = 10
-_BETWEEN = ("ChecksumException", "FileNotFoundException")
-_BETWEEN_WRITERS = ("FileAlreadyExistsException", "FileNotFoundException")
+T = TypeVar("T")
+MOST_TRIES = 10
 
 
 def read_text(spark: SparkSession, path: str) -> str | None:
@@ -29,14 +29,7 @@ def read_settled(spark: SparkSession, path: str) -> str | None:
 
     On a local disk a file and its checksum are two files, and a reader may find the new one with the old other.
     """
-    for _ in range(MOST_READS - 1):
-        try:
-            return read_text(spark, path)
-        except Py4JJavaError as error:
-            if error.java_exception.getClass().getSimpleName() not in _BETWEEN:
-                raise
-            time.sleep(0.02)
-    return read_text(spark, path)
+    return _patiently(lambda: read_text(spark, path), "ChecksumException", "FileNotFoundException")
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:
@@ -44,15 +37,20 @@ def write_text(spark: SparkSession, path: str, text: str) -> None:
 
     Other processes may write it at the same time; one of them is the last.
     """
+    # on a local disk the old file and its checksum are removed first, and another writer may come between
+    _patiently(lambda: _write_text(spark, path, text), "FileAlreadyExistsException", "FileNotFoundException")
+
+
+def _patiently(attempt: Callable[[], T], *passing: str) -> T:
+    """What the attempt returns, made again after errors that another process's writing explains."""
     for _ in range(MOST_TRIES - 1):
         try:
-            return _write_text(spark, path, text)
+            return attempt()
         except Py4JJavaError as error:
-            # on a local disk the old file and its checksum are removed first, and another writer may come between
-            if error.java_exception.getClass().getSimpleName() not in _BETWEEN_WRITERS:
+            if error.java_exception.getClass().getSimpleName() not in passing:
                 raise
             time.sleep(0.02)
-    return _write_text(spark, path, text)
+    return attempt()
 
 
 def _write_text(spark: SparkSession, path: str, text: str) -> None:

@@ -32,7 +32,7 @@ final class TreeWalk extends TreeLeaves {
   private static long[] wide(TreeNodes in) {
     long[] nodes = new long[2 * in.place.length];
     for (int i = 0; i < in.place.length; i++) {
-      nodes[2 * i] = in.isLeaf(i) ? (long) in.limit[i] : ordered(in.limit[i]);
+      nodes[2 * i] = in.isLeaf(i) ? (long) in.limit[i] : Ranks.ordered(in.limit[i]);
       nodes[2 * i + 1] = (long) (2 * in.next[i]) << 32 | in.place[i];
     }
     return nodes;
@@ -47,12 +47,7 @@ final class TreeWalk extends TreeLeaves {
     return nodes;
   }
 
-  /** Whole numbers in the order of doubles; 0 for both zeros. */
-  private static long ordered(double x) {
-    long bits = Double.doubleToRawLongBits(x + 0.0);
-    return bits ^ bits >> 63 & Long.MAX_VALUE;
-  }
-
+  /** Whole numbers in the order of float32 numbers; 0 for both zeros. */
   private static int ordered(float x) {
     int bits = Float.floatToRawIntBits(x + 0.0f);
     return bits ^ bits >> 31 & Integer.MAX_VALUE;
@@ -76,7 +71,7 @@ final class TreeWalk extends TreeLeaves {
 
   void find(double[] row, int[] leaves, long[] keys) {
     if (!narrow) {
-      for (int i = 0; i < used.length; i++) keys[i] = ordered(row[used[i]]);
+      for (int i = 0; i < used.length; i++) keys[i] = Ranks.ordered(row[used[i]]);
       walkWide(keys, leaves);
     } else {
       if (ranks == null) for (int i = 0; i < used.length; i++) keys[i] = ordered((float) row[used[i]]);
