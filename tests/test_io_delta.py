@@ -1,7 +1,9 @@
 """Appends under a transaction id: once, without a look at the whole log, and refused where another was faster."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -160,3 +162,31 @@ def test_of_two_commits_that_begin_together_one_is_refused(
         _append(spark.range(7, 9).toDF("id"), table, 1)
     assert delta.lost_race(refused.value)
     assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 3, 4]
+
+
+def test_a_version_that_is_the_newest_still_is_told_without_a_list_of_the_log(
+    spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = delta._log(spark, table)
+    # the log of a stream has thousands of files, and Delta lists them all
+    unlisted = {name: getattr(log, name) for name in ("unsafeVolatileSnapshot", "logPath", "newDeltaHadoopConf")}
+    monkeypatch.setattr(delta, "_log", lambda *_: SimpleNamespace(**unlisted))
+    assert delta.current_version(spark, table) == 0
+
+
+def test_a_commit_that_another_process_made_is_seen(spark: SparkSession, table: str, tmp_path: Path) -> None:
+    other = str(tmp_path / "other")
+    shutil.copytree(table, other)
+    assert _append(spark.range(3, 5).toDF("id"), other, 1) == 1
+    shutil.copytree(other, table, dirs_exist_ok=True)
+    assert delta.current_version(spark, table) == 1
+    assert _append(spark.range(7, 9).toDF("id"), table, 1) is None
+
+
+def test_another_table_in_the_same_place_is_seen(spark: SparkSession, table: str, tmp_path: Path) -> None:
+    other = str(tmp_path / "other")
+    assert _append(spark.range(4).toDF("id"), other, 0, app="late:two") == 0
+    shutil.rmtree(table)
+    assert delta.current_version(spark, table) == -1
+    shutil.copytree(other, table)
+    assert delta.transactions(spark, table, prefix="late:") == {"late:two": 0}

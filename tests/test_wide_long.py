@@ -262,3 +262,14 @@ def test_skewed_keys_in_any_plan_give_the_same_bits_one_row_for_each(
 
     assert len(found) == len(skewed.rows)
     assert differing(found, skewed.whole, by=["id"]) == []
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_rows_in_the_order_of_time_find_what_shuffled_ones_find(
+    spark: SparkSession, skewed: Skewed, backwards: bool
+) -> None:
+    rows = sorted(skewed.rows, key=lambda row: row["at"], reverse=backwards)
+
+    found = transformed(spark, rows, world=skewed.world)
+
+    assert differing(found, skewed.whole, by=["id"]) == []

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame
 
+from spark_scoring.spec.nouns import EPOCH_TO_2100
 from spark_scoring.spec.wide import Table
 from spark_scoring.wide.frames import Given, all_of, at, bounds_us, column, keys_known, keys_of_rows
 
@@ -9,13 +10,17 @@ from spark_scoring.wide.frames import Given, all_of, at, bounds_us, column, keys
 def reachable(table: Given, *, on: tuple[tuple[str, str], ...], back_us: int | None) -> DataFrame:
     """The table rows with a whole key, a time and a `known_at` that some row of `time_range` reaches.
 
-    The bounds are literals: they reach the files as filters, and what is left cannot overflow a bigint.
+    The bounds are literals: those of a range that somebody gave reach the files as filters. What is left cannot
+    overflow a bigint.
     """
     start, end = bounds_us(table.rows)
     time, known_at = _columns(table.contract)
-    conditions = [keys_known(on), *keys_of_rows(table, on=on), f"{time} < {at(end)}", f"{known_at} < {at(end)}"]
+    # of the range that holds everything Parquet would read a column's whole dictionary, to find nothing to leave out
+    in_files = table.rows.time_range != EPOCH_TO_2100
+    conditions = [keys_known(on), *keys_of_rows(table, on=on)]
+    conditions += [_bound(name, "<", end, in_files=in_files) for name in dict.fromkeys([time, known_at])]
     if back_us is not None:
-        conditions.append(f"{time} >= {at(start - back_us)}")
+        conditions.append(_bound(time, ">=", start - back_us, in_files=in_files))
     return table.frame.where(all_of(conditions))
 
 
@@ -23,6 +28,10 @@ def instants(contract: Table) -> tuple[str, str]:
     """When a table row happened and when it was known, in microseconds."""
     time, known_at = _columns(contract)
     return f"unix_micros({time})", f"unix_micros({known_at})"
+
+
+def _bound(name: str, comparison: str, instant_us: int, *, in_files: bool) -> str:
+    return f"{name} {comparison} {at(instant_us)}" if in_files else f"unix_micros({name}) {comparison} {instant_us}L"
 
 
 def _columns(contract: Table) -> tuple[str, str]:
