@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -14,8 +15,9 @@ from runs import Runs, SparkPeer, TooLongError
 from scan import files_read
 from work import Work
 
-# generated code is compiled by the JVM while it runs: the first rounds measure that
+# generated code is compiled by the JVM while it runs: the first rounds measure that, of short runs the first seconds
 WARM_ROUNDS = 2
+WARM_S = 8.0
 
 Say = Callable[[str], None]
 
@@ -39,10 +41,11 @@ def hold(cell: Cell, *, runs: Runs, rounds: int, say: Say) -> Result:
         _warm_up(entry, runs=runs, result=result, answers=answers)
         say(f"  - {entry.label}: {_outcome(entry, result=result)}")
     fit = [entry for entry in cell.entries if entry.label not in {*result.stopped, *result.faults}]
-    for _ in range(WARM_ROUNDS):
-        for entry in fit:
-            if isinstance(runs.peers[entry.peer], SparkPeer):
-                _take_turn(entry, runs=runs, result=Result(cell=cell))
+    warmed, began, turns = [e for e in fit if isinstance(runs.peers[e.peer], SparkPeer)], time.monotonic(), 0
+    while warmed and (turns < WARM_ROUNDS or time.monotonic() - began < WARM_S * len(warmed)):
+        for entry in warmed:
+            _take_turn(entry, runs=runs, result=Result(cell=cell))
+        turns += 1
     for number in range(1, rounds + 1):
         for entry in fit:
             _take_turn(entry, runs=runs, result=result)

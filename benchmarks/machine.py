@@ -14,9 +14,9 @@ def facts(spark: SparkSession, *, packages: Iterable[str], rounds: int) -> str:
     java = spark.sparkContext._jvm.System.getProperty("java.version")
     return (
         f"{hardware(packages)}, Java {java}. `{spark.sparkContext.master}`, driver memory 3g, Parquet in, `noop` out. "
-        f"Three runs that are not counted, then {rounds} rounds in which the contestants take turns; medians, and "
-        "ratios to the first line paired by round (least..greatest). CPU is that of the JVM with its Python workers, "
-        "or of the one process."
+        f"At least three runs that are not counted, then {rounds} rounds in which the contestants take turns; medians, "
+        "and ratios to the first line paired by round (least..greatest). CPU is that of the JVM with its Python "
+        "workers, or of the one process."
     )
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -126,3 +127,22 @@ def test_bounds_do_not_leave_the_time_range(spark: SparkSession) -> None:
     wide = WideTable.unpack(given)
 
     assert reach_of(rows_of(spark, keys=3, minutes=92), wide).times == wide.rows.time_range
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_only_a_time_range_that_somebody_gave_is_looked_for_in_files(
+    spark: SparkSession, tmp_path: Path, given: bool
+) -> None:
+    history(spark, keys=2).write.parquet(str(tmp_path / "prices"))
+    mapping = {**MAPPING, "steps": MAPPING["steps"][:2]}
+    if given:
+        mapping["rows"] = {**MAPPING["rows"], "time_range": ["1970-01-01", "2000-01-01"]}
+
+    found = transform(
+        WideTable.unpack(mapping), rows_of(spark, keys=2), {"prices": spark.read.parquet(str(tmp_path / "prices"))}
+    )
+
+    # Parquet reads a column's whole dictionary for a bound that its least and greatest value do not decide
+    plan = str(found._jdf.queryExecution().executedPlan())
+    assert ("LessThan(seen" in plan, "GreaterThanOrEqual(seen" in plan) == (given, given)
+    assert [row["n"] for row in found.collect()] == [60, 60]
