@@ -187,6 +187,10 @@ def test_another_table_in_the_same_place_is_seen(spark: SparkSession, table: str
     other = str(tmp_path / "other")
     assert _append(spark.range(4).toDF("id"), other, 0, app="late:two") == 0
     shutil.rmtree(table)
-    assert delta.current_version(spark, table) == -1
     shutil.copytree(other, table)
     assert delta.transactions(spark, table, prefix="late:") == {"late:two": 0}
+
+
+def test_a_table_that_is_gone_has_no_version(spark: SparkSession, table: str) -> None:
+    shutil.rmtree(table)
+    assert delta.current_version(spark, table) == -1

@@ -26,7 +26,7 @@ public class WindowAggregates extends Bound {
   private final int[] functions, measures, means;
   private final DataType[] types, meanTypes;
   private final int width;
-  private transient NearSearch first, end;
+  private transient NearSearch starts, ends;
 
   WindowAggregates(String text) {
     super(text);
@@ -84,12 +84,12 @@ public class WindowAggregates extends Bound {
 
   /** The stretches of rows in the window: one, unless some rows are not known yet. */
   private int[] runs(InternalRow index, long at) {
-    if (end == null) {
-      first = new NearSearch();
-      end = new NearSearch();
+    if (ends == null) {
+      starts = new NearSearch();
+      ends = new NearSearch();
     }
     ArrayData times = index.getArray(0);
-    int from = first.below(times, at - last), to = end.below(times, at);
+    int from = starts.below(times, at - last), to = ends.below(times, at);
     if (from == to) return new int[0];
     return known ? Runs.known(index.getArray(1), index.getArray(2), from, to, at) : new int[] {from, to};
   }
