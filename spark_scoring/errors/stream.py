@@ -13,7 +13,8 @@ def _recover(job: str, flags: Iterable[str] = ()) -> str:
 
 def unreachable_broker(servers: str, *, cause: str) -> BrokerAwayError:
     return BrokerAwayError(
-        f"Kafka at {servers} does not answer ({cause}). Check kafka.servers of the job, and that the broker runs."
+        f"Kafka at {servers} does not answer ({cause}). Check kafka.servers and security.protocol under "
+        "kafka.options of the job, and that the broker runs."
     )
 
 
@@ -128,6 +129,6 @@ def second_stream(job: str, *, where: str) -> RunError:
 
 def refused_by_broker(servers: str, *, cause: str) -> RunError:
     return RunError(
-        f"Kafka at {servers} refuses this client ({cause}). Correct the security options under kafka.options of the "
-        "job: user, password, certificates, rights."
+        f"no access to Kafka at {servers} ({cause}). Correct the security options under kafka.options of the job: "
+        "user, password, certificates, rights."
     )

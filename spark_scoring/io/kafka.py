@@ -173,29 +173,29 @@ def _connected(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
         return jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
     except Py4JJavaError as error:
         # nobody was asked yet: the options themselves are wrong
-        raise errors.refused_by_broker(kafka.servers, cause=_cause(error)) from None
+        raise errors.refused_by_broker(kafka.servers, cause=_causes(error)[-1]) from None
 
 
 def _get(future: Any, kafka: Kafka) -> Any:
     try:
         return future.get()
     except Py4JJavaError as error:
-        inner = _innermost(error)
-        if inner.getClass().getSimpleName().endswith(_REFUSALS):
-            raise errors.refused_by_broker(kafka.servers, cause=_cause(error)) from None
-        raise errors.unreachable_broker(kafka.servers, cause=_cause(error)) from None
+        causes = _causes(error)
+        # a certificate that is not trusted is the cause of the refusal, and below it
+        refusals = [name for name in causes if name.endswith(_REFUSALS)]
+        if refusals:
+            named = dict.fromkeys([refusals[0], causes[-1]])
+            raise errors.refused_by_broker(kafka.servers, cause=", ".join(named)) from None
+        raise errors.unreachable_broker(kafka.servers, cause=causes[-1]) from None
 
 
-def _cause(error: Py4JJavaError) -> str:
-    # class names only: a message of the client may repeat its configuration
-    return str(_innermost(error).getClass().getSimpleName())
-
-
-def _innermost(error: Py4JJavaError) -> Any:
-    inner = error.java_exception
-    while inner.getCause() is not None:
-        inner = inner.getCause()
-    return inner
+def _causes(error: Py4JJavaError) -> list[str]:
+    """What the client ended with, outermost first: class names only, for a message may repeat its configuration."""
+    names, cause = [], error.java_exception
+    while cause is not None:
+        names.append(str(cause.getClass().getSimpleName()))
+        cause = cause.getCause()
+    return names
 
 
 def _list(spark: SparkSession, items: Sequence[str]) -> Any:

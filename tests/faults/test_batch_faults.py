@@ -96,7 +96,6 @@ def test_a_restore_followed_by_a_run_is_repaired(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
-@pytest.mark.faults
 def test_without_the_protection_a_second_run_doubles(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     score(world)
     monkeypatch.setenv(faults.WITHOUT, "replace_where")

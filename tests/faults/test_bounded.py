@@ -65,7 +65,6 @@ def test_micro_batches_go_on_beside_upkeep(arenas: Callable[..., Arena], monkeyp
     assert not arena.damage() and arena.holds()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("without", ["", "brake"])
 def test_the_brake_stops_after_the_commit(
     arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch, without: str

@@ -53,7 +53,6 @@ def test_kill_9_of_all_processes(filled: Arena, instant: str, which: int) -> Non
     assert filled.holds()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("without", "doubled"), [slow("feed_txn", False), slow("feed_ends", False), ("feed_txn,feed_ends", True)]
 )

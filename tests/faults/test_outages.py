@@ -1,9 +1,10 @@
-"""Outages heal by themselves: a broker that is paused, a worker that is killed, a registry that is away."""
+"""Outages heal by themselves: a broker that is paused, a worker that is killed, a model that hangs, a registry gone."""
 
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,16 +12,23 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import cloudpickle
+import pandas as pd
 import pytest
+from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
+from sklearn.base import BaseEstimator, RegressorMixin
 
+from spark_scoring import WideTable, package
+from spark_scoring.models.guard import TIMEOUT
 from spark_scoring.run import stream
 from spark_scoring.testing import KafkaBroker
 from tests.conftest import JARS
 from tests.faults import oracle
 from tests.faults.arena import Arena, make_arena, now
-from tests.world import package_model
+from tests.world import WIDE, flights, package_model
 
 # Kafka's clients wait a minute by themselves
 IMPATIENT = {"default.api.timeout.ms": "3000", "request.timeout.ms": "2000", "session.timeout.ms": "6000"}
@@ -81,6 +89,48 @@ def workers() -> list[int]:
         more = {pid for pid, parent, _ in rows if parent in ours} - ours
         ours, grown = ours | more, bool(more)
     return [int(pid) for pid, _, args in rows if pid in ours and "pyspark" in args and "java" not in args.split()[0]]
+
+
+class Hanging(RegressorMixin, BaseEstimator):
+    """Never comes back from rows with so many seats."""
+
+    def fit(self, frame: pd.DataFrame, target: Any = None) -> "Hanging":
+        self.feature_names_in_ = list(frame.columns)
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        if (frame["seats"] == 4711).any():
+            time.sleep(3600)
+        return frame["miles"].fillna(0).to_numpy()
+
+
+@pytest.mark.faults
+def test_a_model_that_hangs_costs_its_rows_alone(arenas: Callable[..., Arena], spark: SparkSession) -> None:
+    arena = arenas(own_registry=True, models={"champion": "models:/hanging@champion"})
+    wide = WideTable.unpack(WIDE)
+    tables = {table.name: spark.read.format("delta").load(arena.world.table(table.name)) for table in wide.tables}
+    rows = spark.read.format("delta").load(arena.world.table("flights"))
+    sample = wide.transform(rows, tables).where("rejected is null").drop("rejected").toPandas()
+    model = Hanging().fit(sample[["miles", "seats"]])
+    # workers cannot import the tests
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    try:
+        package(model, wide=wide, sample=sample, name="hanging", registry=arena.job.registry, alias="champion")
+    finally:
+        cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    DeltaTable.forPath(spark, arena.world.table("planes")).update("tail = 'N3'", {"seats": "4711"})
+    arena.send(0, 16)
+    spark.conf.set(TIMEOUT, "1s")
+    try:
+        arena.run()
+    finally:
+        spark.conf.unset(TIMEOUT)
+
+    cut = {row["id"] for row in flights(16) if row["tail"] == "N3" and row["origin"] != "LAX"}
+    found = {row["id"]: (row["reason"], row["reason_detail"]) for row in arena.world.output("stream")}
+    assert cut and {key for key, why in found.items() if why == ("MODEL_CRASH", "no answer within 1 s")} == cut
+    assert {why for key, (why, _) in found.items() if key not in cut} == {None, "RULE:known_origin"}
+    assert not arena.damage() and arena.holds()
 
 
 @pytest.mark.faults

@@ -65,7 +65,6 @@ def test_retention_that_removed_unread_records(begun: Arena) -> None:
     assert (noted["by"], noted["reason"], noted["accepted"][0]["until"]) == ("tests", WHY, gone[-1].offset + 1)
 
 
-@pytest.mark.faults
 def test_without_the_protection_retention_is_not_noticed(begun: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = unread(begun, removed=3)
     monkeypatch.setenv(faults.WITHOUT, "retention,ledger")
@@ -97,7 +96,6 @@ def test_a_topic_that_was_created_again(begun: Arena) -> None:
     assert begun.holds()
 
 
-@pytest.mark.faults
 def test_without_the_protection_a_new_topic_is_not_noticed(begun: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     create_again(begun)
     monkeypatch.setenv(faults.WITHOUT, "topic_id")

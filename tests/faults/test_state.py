@@ -49,6 +49,12 @@ def foreign(checkpoint: Path) -> None:
     (checkpoint / ".metadata.crc").unlink()
 
 
+def of_another_time(checkpoint: Path) -> None:
+    """Of another query, which has read less."""
+    restored(checkpoint)
+    foreign(checkpoint)
+
+
 def damaged(checkpoint: Path) -> None:
     (checkpoint / "metadata").write_text("")
     (checkpoint / ".metadata.crc").unlink(missing_ok=True)
@@ -64,7 +70,9 @@ def half(arena: Arena) -> Arena:
     return arena
 
 
-@pytest.mark.parametrize("harm", [slow(lost), restored, slow(edited), slow(foreign), slow(damaged)])
+@pytest.mark.parametrize(
+    "harm", [slow(lost), restored, slow(edited), slow(foreign), slow(of_another_time), slow(damaged)]
+)
 def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm) -> None:
     before = oracle.rows_of(half.output)
     harm(Path(half.job.state, "checkpoint"))
@@ -79,10 +87,14 @@ def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm
     assert half.holds()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize(
     ("harm", "without", "doubled"),
-    [slow(lost, "checkpoint", False), slow(restored, "ledger", False), (restored, "ledger,txn", True)],
+    [
+        slow(lost, "checkpoint", False),
+        (of_another_time, "checkpoint,ledger", True),
+        slow(restored, "ledger", False),
+        slow(restored, "ledger,txn", True),
+    ],
 )
 def test_without_all_protections_there_is_damage(
     half: Arena, monkeypatch: pytest.MonkeyPatch, harm: Harm, without: str, doubled: bool
@@ -95,8 +107,7 @@ def test_without_all_protections_there_is_damage(
     assert bool(half.damage().doubled) == doubled
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("without", ["", slow("feed_ends")])
+@pytest.mark.parametrize("without", [slow(""), "feed_ends"])
 def test_what_a_feed_has_read_already_is_not_read_again_after_recover(
     arena: Arena, monkeypatch: pytest.MonkeyPatch, without: str
 ) -> None:

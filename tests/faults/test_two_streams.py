@@ -56,7 +56,6 @@ def test_a_stale_driver_that_was_replaced_cannot_commit(arena: Arena, stopped: "
     assert arena.holds()
 
 
-@pytest.mark.faults
 @pytest.mark.parametrize("stopped", ["fence"], indirect=True)
 def test_without_the_fence_it_commits(
     arena: Arena, stopped: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
