@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -171,12 +171,13 @@ def package_model(
     strength: float = 1.0,
     mapping: Mapping[str, Any] = WIDE,
     name: str = "late",
+    tables: Mapping[str, DataFrame] | None = None,
 ) -> None:
-    """Train a logistic regression on the widened rows and register it."""
+    """Train a logistic regression on the widened rows, over the world's tables and these, and register it."""
     wide = WideTable.unpack(mapping)
-    tables = {name: spark.read.format("delta").load(str(folder / name)) for name in WIDE["tables"]}
+    known = {name: spark.read.format("delta").load(str(folder / name)) for name in WIDE["tables"]}
     rows = spark.read.format("delta").load(str(folder / "flights"))
-    sample = wide.transform(rows, tables).where("rejected is null").drop("rejected").fillna(HOLES)
+    sample = wide.transform(rows, {**known, **(tables or {})}).where("rejected is null").drop("rejected").fillna(HOLES)
     table = sample.toArrow()
     frame = to_pandas(table)
     encoder = make_column_transformer(

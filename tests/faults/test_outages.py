@@ -1,5 +1,6 @@
 """Outages heal by themselves: a broker that is paused, a worker that is killed, a model that hangs, a registry gone."""
 
+import copy
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import pandas as pd
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from spark_scoring import WideTable, package
@@ -104,20 +106,25 @@ class Hanging(RegressorMixin, BaseEstimator):
         return frame["miles"].fillna(0).to_numpy()
 
 
-@pytest.mark.faults
-def test_a_model_that_hangs_costs_its_rows_alone(arenas: Callable[..., Arena], spark: SparkSession) -> None:
-    arena = arenas(own_registry=True, models={"champion": "models:/hanging@champion"})
-    wide = WideTable.unpack(WIDE)
+def package_own(arena: Arena, model: Any, *, name: str) -> None:
+    """An estimator of this file as the champion of that name."""
+    spark, wide = arena.world.spark, WideTable.unpack(WIDE)
     tables = {table.name: spark.read.format("delta").load(arena.world.table(table.name)) for table in wide.tables}
     rows = spark.read.format("delta").load(arena.world.table("flights"))
     sample = wide.transform(rows, tables).where("rejected is null").drop("rejected").toPandas()
-    model = Hanging().fit(sample[["miles", "seats"]])
     # workers cannot import the tests
     cloudpickle.register_pickle_by_value(sys.modules[__name__])
     try:
-        package(model, wide=wide, sample=sample, name="hanging", registry=arena.job.registry, alias="champion")
+        fitted = model.fit(sample[["miles", "seats"]])
+        package(fitted, wide=wide, sample=sample, name=name, registry=arena.job.registry, alias="champion")
     finally:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.mark.faults
+def test_a_model_that_hangs_costs_its_rows_alone(arenas: Callable[..., Arena], spark: SparkSession) -> None:
+    arena = arenas(own_registry=True, models={"champion": "models:/hanging@champion"})
+    package_own(arena, Hanging(), name="hanging")
     DeltaTable.forPath(spark, arena.world.table("planes")).update("tail = 'N3'", {"seats": "4711"})
     arena.send(0, 16)
     spark.conf.set(TIMEOUT, "1s")
@@ -146,22 +153,78 @@ def test_a_registry_that_goes_away_under_a_running_stream(arenas: Callable[..., 
     assert {row["model_version"] for row in oracle.rows_of(arena.output)} == {"1", None}
 
 
-@pytest.mark.faults
-def test_a_candidate_that_is_not_fit_never_serves(arenas: Callable[..., Arena], tmp_path: Path) -> None:
+def tampered(arena: Arena) -> None:
     """Its files are not the ones that were registered."""
+    package_model(arena.world.spark, arena.world.folder, strength=0.01)
+    newest = max((arena.world.folder / "mlflow-artifacts").rglob("*.skops"), key=lambda path: path.stat().st_mtime)
+    newest.write_bytes(newest.read_bytes()[:-1] + b"x")
+    shutil.rmtree(arena.world.folder / "spark-scoring-packages")  # the verified copies of both
+
+
+def of_a_missing_table(arena: Arena) -> None:
+    """It looks up a table that the job does not have."""
+    spark, mapping = arena.world.spark, copy.deepcopy(WIDE)
+    mapping["tables"]["hangars"] = mapping["tables"]["planes"]
+    mapping["steps"].append({"lookup": "hangars", "on": ["tail"], "take": {"beds": "seats"}})
+    hangars = spark.read.format("delta").load(arena.world.table("planes"))
+    package_model(spark, arena.world.folder, mapping=mapping, tables={"hangars": hangars})
+
+
+def of_another_type(arena: Arena) -> None:
+    """It takes a column of a table for longer than it is."""
+    spark, mapping = arena.world.spark, copy.deepcopy(WIDE)
+    mapping["tables"]["planes"]["columns"]["seats"] = "bigint"
+    planes = spark.read.format("delta").load(arena.world.table("planes"))
+    longer = {"planes": planes.withColumn("seats", F.col("seats").cast("bigint"))}
+    package_model(spark, arena.world.folder, mapping=mapping, tables=longer)
+
+
+def of_other_scores(arena: Arena) -> None:
+    """It does not score its golden sample as it did when it was packaged."""
+    mood = arena.world.folder / "mood"
+    mood.write_text("1")
+    package_own(arena, Moody(str(mood)), name="late")
+    mood.write_text("2")
+
+
+class Moody(RegressorMixin, BaseEstimator):
+    """Its scores depend on what stands in a file, as others do on the version of a library."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def fit(self, frame: pd.DataFrame, target: Any = None) -> "Moody":
+        self.feature_names_in_ = list(frame.columns)
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> Any:
+        return frame["miles"].fillna(0).to_numpy() * float(Path(self.path).read_text())
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (tampered, "they changed after packaging"),
+        (of_a_missing_table, "key 'hangars' is missing"),
+        (of_another_type, "'seats' is int, declared bigint"),
+        (of_other_scores, "than when the model was packaged"),
+    ],
+)
+def test_a_candidate_that_is_not_fit_never_serves(
+    arenas: Callable[..., Arena], caplog: pytest.LogCaptureFixture, make: Callable[[Arena], None], why: str
+) -> None:
     arena = arenas(own_registry=True)
     arena.send(0, 10)
     with streaming(arena) as made:
         assert made.acquire(timeout=120)
-        package_model(arena.world.spark, arena.world.folder, strength=0.01)
-        newest = max((tmp_path / "mlflow-artifacts").rglob("*.skops"), key=lambda path: path.stat().st_mtime)
-        newest.write_bytes(newest.read_bytes()[:-1] + b"x")
-        shutil.rmtree(tmp_path / "spark-scoring-packages")  # the verified copies of both
+        make(arena)
         arena.send(10, 20)
         assert made.acquire(timeout=120)
     plan = oracle.metadata_of(arena.output)[-1]
     assert not arena.damage()
     assert plan["models"]["champion"]["version"] == "1" and plan["refused"] == ["models:/late/2"]
+    assert why in caplog.text
 
 
 @pytest.mark.faults
