@@ -1,5 +1,6 @@
 """Models that the JVM scores: the same scores, labels and reasons as the library, or the Arrow form."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
@@ -177,13 +178,17 @@ def forms(packages: dict[str, Package]) -> dict[str, Compiled]:
     return {name: compiled(package) for name, package in packages.items()}
 
 
+def compared(spark: SparkSession, package: Package, form: Compiled, rows: pa.RecordBatch) -> str:
+    return choose.compared(spark, package, form, pa.Table.from_batches([rows])).difference
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_agrees_with_its_library_where_its_decisions_change(
     spark: SparkSession, packages: dict[str, Package], forms: dict[str, Compiled], name: str
 ) -> None:
     golden = pq.read_table(packages[name].golden)
     rows = probes.probes(forms[name], packages[name].features, golden)
-    assert choose.differences(spark, packages[name], forms[name], rows) == ""
+    assert compared(spark, packages[name], forms[name], rows) == ""
 
 
 def test_all_models_in_one_pass_beside_an_arrow_model(
@@ -241,7 +246,7 @@ def test_trees_whose_nodes_do_not_fit_into_one_word_agree_too(
     form = compiled(packages[name])
     rows = probes.probes(form, packages[name].features, pq.read_table(packages[name].golden))
     assert form.key != forms[name].key
-    assert choose.differences(spark, packages[name], form, rows) == ""
+    assert compared(spark, packages[name], form, rows) == ""
 
 
 SMALL = ("gradient, line", "histogram", "lightgbm, three", "lightgbm, sets", "lightgbm, zero is missing")
@@ -263,7 +268,7 @@ def test_leaves_are_the_same_walked_to_and_all_at_once(
     form = compiled(packages[name])
     assert fits == [True]
     rows = probes.probes(form, packages[name].features, pq.read_table(packages[name].golden))
-    assert choose.differences(spark, packages[name], form, rows) == ""
+    assert compared(spark, packages[name], form, rows) == ""
 
 
 @pytest.mark.parametrize(
@@ -325,6 +330,22 @@ def test_the_choice_is_made_at_admission(spark: SparkSession, packages: dict[str
     }
     assert {key: model.runtime for key, model in asked.items()} == {None: "compiled", "arrow": "arrow"}
     assert asked["arrow"].why == "the job says runtime: arrow"
+
+
+def test_a_compiled_model_that_scores_its_golden_sample_otherwise_is_refused(
+    spark: SparkSession, packages: dict[str, Package], tmp_path: Path
+) -> None:
+    package = packages["lightgbm"]
+    changed = shutil.copytree(package.path, tmp_path / "changed")
+    golden = pq.read_table(package.golden)
+    scores = golden["score"].to_numpy().copy()
+    scores[3] += 1e-9
+    place = golden.schema.get_field_index("score")
+    pq.write_table(golden.set_column(place, "score", pa.array(scores)), changed / package.golden.name)
+    for digest in ("of its own", package.digest):
+        with pytest.raises(RunError, match=r"golden rows 1 got another score \(.* 1e-09\) and 0 another label"):
+            choose.admitted(spark, replace(package, path=changed, digest=digest), role="champion")
+    assert choose.admitted(spark, package, role="champion").runtime == "compiled"
 
 
 def test_the_last_input_below_a_limit() -> None:

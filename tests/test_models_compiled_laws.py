@@ -58,7 +58,7 @@ def differences(spark: SparkSession, model: Any, sample: Any, way: Any) -> str:
         package = packaged(model, Path(folder), sample=sample)
         form = compiled(package)
         asked = probes.probes(form, package.features, pq.read_table(package.golden))
-        return choose.differences(spark, package, form, asked)
+        return choose.compared(spark, package, form, pa.Table.from_batches([asked])).difference
 
 
 @LAW

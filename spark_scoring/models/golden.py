@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 from pyspark.sql import types as T
 
 from spark_scoring.errors import golden_differs, not_loaded
-from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Tolerance
 from spark_scoring.models.package import Package
 from spark_scoring.models.udf import SCORES, ScoredModel, score_rows
@@ -18,14 +17,14 @@ from spark_scoring.models.workers import NOT_LOADED
 ROW = "__row"
 
 
-def check_golden(spark: SparkSession, package: Package, *, compiled: Compiled | None = None) -> None:
-    """Score the golden sample with the production function, where it will be scored: in the workers, or compiled.
+def check_golden(spark: SparkSession, package: Package) -> None:
+    """Score the golden sample with the production function, in the workers that will score.
 
     Raises: RunError: the workers cannot load the model; or the number of differences and the greatest one, never a
         value.
     """
     golden = pq.read_table(package.golden)
-    model = ScoredModel(role="golden", package=package, compiled=compiled)
+    model = ScoredModel(role="golden", package=package)
     found = scored_in_spark(spark, golden.select([feature.name for feature in package.features]), model)
     if reason := next((text for text in found["detail"].to_pylist() if (text or "").startswith(NOT_LOADED)), None):
         raise not_loaded(package.uri, reason=reason.removeprefix(NOT_LOADED))
@@ -34,10 +33,11 @@ def check_golden(spark: SparkSession, package: Package, *, compiled: Compiled | 
 
 def scored_in_spark(spark: SparkSession, rows: pa.Table, model: ScoredModel) -> pa.Table:
     """`score`, `label`, `reason` and `detail` of rows of features, in their order."""
-    kinds = {feature.name: feature.type for feature in model.package.features} | {ROW: "bigint"}
+    names = {feature.name: feature.type for feature in model.package.features} | {ROW: "bigint"}
+    kinds = {text: T.DataType.fromDDL(text) for text in set(names.values())}
     numbered = rows.append_column(ROW, pa.array(range(len(rows)), pa.int64()))
     # without a schema Spark takes every timestamp for an instant
-    schema = T.StructType([T.StructField(name, T.DataType.fromDDL(kinds[name])) for name in numbered.column_names])
+    schema = T.StructType([T.StructField(name, kinds[names[name]]) for name in numbered.column_names])
     frame = spark.createDataFrame(numbered, schema)
     entry = F.col(SCORES)[0]
     parts = [entry[name].alias(name) for name in ("score", "label", "reason", "detail")]

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from spark_scoring.models.blocks import Scored, score_blocks
 from spark_scoring.models.compiled.compile import Compiled, compiled
 from spark_scoring.models.compiled.draft import NotCompiled
 from spark_scoring.models.compiled.probes import probes
-from spark_scoring.models.golden import check_golden, scored_in_spark, within
+from spark_scoring.models.golden import check_golden, compare_golden, scored_in_spark, within
 from spark_scoring.models.loaded import load_package
 from spark_scoring.models.package import Package
 from spark_scoring.models.udf import ScoredModel
@@ -23,10 +24,18 @@ KEPT = 16
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The compiled form that agreed with the library, or why there is none."""
+    """The compiled form that agreed with the library, and what it makes of the golden sample; or why there is none."""
 
     compiled: Compiled | None
     why: str
+    golden: pa.Table | None = None
+
+
+class Compared(NamedTuple):
+    """How a compiled form differs from its library, empty if it does not, and what it gives."""
+
+    difference: str
+    found: pa.Table
 
 
 # a model's form by digest: alias moves and reruns meet the same models again
@@ -44,7 +53,10 @@ def admitted(spark: SparkSession, package: Package, *, role: str, runtime: str |
     choice = choice or chosen(spark, package)
     if runtime == "compiled" and choice.compiled is None:
         raise not_compiled(package.uri, reason=choice.why)
-    check_golden(spark, package, compiled=choice.compiled)
+    if choice.golden is None:
+        check_golden(spark, package)
+    else:
+        compare_golden(package, golden=pq.read_table(package.golden), found=choice.golden)
     return ScoredModel(role=role, package=package, compiled=choice.compiled, why=choice.why)
 
 
@@ -67,17 +79,21 @@ def _choose(spark: SparkSession, package: Package) -> Choice:
         return Choice(compiled=None, why=str(reason))
     golden = pq.read_table(package.golden)
     asked = probes(form, package.features, golden)
-    if difference := differences(spark, package, form, asked):
+    # in one job: a stream waits for it
+    rows = pa.Table.from_batches([*golden.select(asked.schema.names).cast(asked.schema).to_batches(), asked])
+    difference, found = compared(spark, package, form, rows)
+    if difference:
         return Choice(compiled=None, why=difference)
-    return Choice(compiled=form, why=f"equal to the library on {asked.num_rows:,} boundary rows")
+    why = f"equal to the library on {asked.num_rows:,} boundary rows"
+    return Choice(compiled=form, why=why, golden=found.slice(0, len(golden)))
 
 
-def differences(spark: SparkSession, package: Package, form: Compiled, rows: pa.RecordBatch) -> str:
-    """How the compiled form differs from the library on these rows; empty if it does not."""
-    library = score_blocks(rows, predict=load_package(package).score)
-    model = ScoredModel(role="parity", package=package, compiled=form)
-    found = scored_in_spark(spark, pa.Table.from_batches([rows]), model)
-    return _difference(package, library, found)
+def compared(spark: SparkSession, package: Package, form: Compiled, rows: pa.Table) -> Compared:
+    """The compiled form and the library on rows of the package's features."""
+    (batch,) = rows.combine_chunks().to_batches()
+    library = score_blocks(batch, predict=load_package(package).score)
+    found = scored_in_spark(spark, rows, ScoredModel(role="parity", package=package, compiled=form))
+    return Compared(_difference(package, library, found), found)
 
 
 def _difference(package: Package, library: Scored, found: pa.Table) -> str:
@@ -90,4 +106,4 @@ def _difference(package: Package, library: Scored, found: pa.Table) -> str:
     scores = ~(within(now, was, tolerance=package.tolerance) | (np.abs(now - was) <= typical))
     counts = {"score": int(scores.sum()), "label": sum(labels), "reason": sum(reasons)}
     said = " and ".join(f"another {name} on {count:,}" for name, count in counts.items() if count)
-    return f"the compiled form gives {said} of {len(reasons):,} boundary rows" if said else ""
+    return f"the compiled form gives {said} of {len(reasons):,} rows" if said else ""

@@ -1,6 +1,6 @@
 """Rows at which a model's decisions change: on every side of its limits, at every category, and at odd values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,14 +26,21 @@ GREATEST = np.finfo(np.float64).max
 INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class _Rows:
-    """Rows of the golden sample with changed cells: base row, and a value by column name."""
+    """Rows of the golden sample with changed cells: by column name the rows and their values, a later one counts."""
 
-    changes: list[dict[str, object]] = field(default_factory=list)
+    count: int = 0
+    cells: dict[str, list[tuple[Ints, Sequence[object] | Numbers]]] = field(default_factory=dict)
 
-    def add(self, **change: object) -> None:
-        self.changes.append(change)
+    def add(self, names: Iterable[str], value: object) -> None:
+        """One more row, with the value in these columns."""
+        for name in names:
+            self.change(name, np.array([self.count]), [value])
+        self.count += 1
+
+    def change(self, name: str, rows: Ints, values: Sequence[object] | Numbers) -> None:
+        self.cells.setdefault(name, []).append((rows, values))
 
 
 def probes(model: Compiled, features: tuple[Feature, ...], golden: pa.Table) -> pa.RecordBatch:
@@ -43,26 +50,28 @@ def probes(model: Compiled, features: tuple[Feature, ...], golden: pa.Table) -> 
     _edges(rows, model.draft)
     if model.trees is not None:
         _nodes(rows, model.draft, model.trees)
-    base = np.arange(len(rows.changes)) % len(golden)
+    base = np.arange(rows.count) % len(golden)
     columns = [_column(feature, golden[feature.name], base, rows) for feature in features]
     return pa.RecordBatch.from_arrays(columns, names=[feature.name for feature in features])
 
 
 def _column(feature: Feature, golden: pa.ChunkedArray, base: Ints, rows: _Rows) -> pa.Array:
-    name, kind = feature.name, arrow_type(feature.type)
-    changed = np.array([name in change for change in rows.changes], dtype=bool)
-    values = [_typed(change[name], feature.type) for change in rows.changes if name in change]
+    kind = arrow_type(feature.type)
+    changed, values = np.zeros(rows.count, dtype=bool), np.empty(rows.count, dtype=object)
+    for places, given in rows.cells.get(feature.name, ()):
+        changed[places], values[places] = True, given
+    typed = [_typed(value, feature.type) for value in values[changed].tolist()]
     kept = golden.combine_chunks().take(pa.array(base)).cast(kind)
-    return pc.replace_with_mask(kept, pa.array(changed), pa.array(values, kind, from_pandas=False))
+    return pc.replace_with_mask(kept, pa.array(changed), pa.array(typed, kind, from_pandas=False))
 
 
 def _typed(value: object, kind: str) -> object:
     """The value in the column's type, the nearest that there is."""
-    if value is None or isinstance(value, str):
+    if value is None or kind == "double" or isinstance(value, str):
         return value
     number = float(value)  # type: ignore[arg-type]  # nothing else is ever put there
-    if kind in ("double", "float"):
-        return float(np.float32(number)) if kind == "float" and abs(number) < 3.4e38 else number
+    if kind == "float":
+        return float(np.float32(number)) if abs(number) < 3.4e38 else number
     if not np.isfinite(number):
         return None
     if kind == "boolean":
@@ -80,9 +89,9 @@ def _odd(rows: _Rows, model: Compiled, features: tuple[Feature, ...]) -> None:
         values: list[object] = [None, *known.get(feature.name, [])[:each]]
         values += TEXTS if feature.type == "string" else [np.nan, *ODD]
         for value in values:
-            rows.add(**{feature.name: value})
-    rows.add(**dict.fromkeys((feature.name for feature in features), None))
-    rows.add()
+            rows.add([feature.name], value)
+    rows.add([feature.name for feature in features], None)
+    rows.add([], None)
 
 
 def _edges(rows: _Rows, draft: Draft) -> None:
@@ -93,15 +102,15 @@ def _edges(rows: _Rows, draft: Draft) -> None:
         origin = draft.origins.get(place)
         if origin is None:
             continue
-        for below in last_below(np.array(edges), origin):
-            for value in _around(below):
-                rows.add(**{draft.numbers[origin.column]: value})
+        for value in _around(last_below(np.array(edges), origin)).ravel().tolist():
+            rows.add([draft.numbers[origin.column]], value)
 
 
-def _around(below: float) -> Iterator[float]:
-    if np.isfinite(below):
-        above = np.nextafter(below, np.inf)
-        yield from (float(np.nextafter(below, -np.inf)), below, float(above), float(np.nextafter(above, np.inf)))
+def _around(below: Numbers) -> Numbers:
+    """Of each of them that is a number, a row: the one before, itself, the two after it."""
+    below = below[np.isfinite(below)]
+    above = np.nextafter(below, np.inf)
+    return np.stack([np.nextafter(below, -np.inf), below, above, np.nextafter(above, np.inf)], axis=1)
 
 
 def last_below(limits: Numbers, origin: Origin) -> Numbers:
@@ -109,6 +118,9 @@ def last_below(limits: Numbers, origin: Origin) -> Numbers:
 
     Found by halving, for operations that grow with their input.
     """
+    if not origin.operations:
+        # of the two zeros, which are equal, the greater
+        return np.where((limits >= -GREATEST) & (limits < GREATEST), limits + 0.0, np.nan)
     low = np.full(len(limits), _ordered(np.array([-GREATEST]))[0])
     high = np.full(len(limits), _ordered(np.array([GREATEST]))[0])
     fits = _after(_number(low), origin) <= limits
@@ -144,24 +156,32 @@ def _nodes(rows: _Rows, draft: Draft, trees: Trees) -> None:
     below, column = _boundaries(draft, trees, numeric)
     parent, is_left = _parents(trees)
     able = np.flatnonzero(numeric & np.isfinite(below))
-    chosen = able[np.unique(np.linspace(0, len(able) - 1, NODES).astype(int))] if len(able) else able
-    for node in chosen.tolist():
-        way = _way(node, parent, is_left, below, column)
-        for value in _around(float(below[node])):
-            change = {draft.numbers[c]: x for c, x in way.items()} | {draft.numbers[int(column[node])]: value}
-            rows.add(**change)
+    if not len(able):
+        return
+    chosen = able[np.unique(np.linspace(0, len(able) - 1, NODES).astype(int))]
+    first, each = rows.count, np.arange(4)
+    rows.count += len(each) * len(chosen)
+    for c, ways, values in _ways(chosen, parent, is_left, below, column):
+        at = first + len(each) * ways[:, None] + each
+        rows.change(draft.numbers[c], at.ravel(), np.repeat(values, len(each)))
+    own, values = column[chosen], _around(below[chosen])
+    for c in np.unique(own).tolist():
+        ways = np.flatnonzero(own == c)
+        at = first + len(each) * ways[:, None] + each
+        rows.change(draft.numbers[c], at.ravel(), values[ways].ravel())
 
 
 def _boundaries(draft: Draft, trees: Trees, numeric: npt.NDArray[np.bool_]) -> tuple[Numbers, Ints]:
     """Of each node the greatest input that goes left, and the input's number."""
     below, column = np.full(len(numeric), np.nan), np.full(len(numeric), -1)
-    for place in np.unique(trees.places[numeric]).tolist():
-        origin = draft.origins.get(place)
-        nodes = np.flatnonzero(numeric & (trees.places == place))
-        if origin is not None:
-            limits, back = np.unique(trees.forest.limit[nodes], return_inverse=True)
-            below[nodes] = last_below(limits, origin)[back]
-            column[nodes] = origin.column
+    alike: dict[object, list[int]] = {}
+    for place, origin in draft.origins.items():
+        alike.setdefault(origin.operations, []).append(place)
+    for places in alike.values():
+        nodes = np.flatnonzero(numeric & np.isin(trees.places, places))
+        limits, back = np.unique(trees.forest.limit[nodes], return_inverse=True)
+        below[nodes] = last_below(limits, draft.origins[places[0]])[back]
+        column[nodes] = [draft.origins[place].column for place in trees.places[nodes].tolist()]
     return below, column
 
 
@@ -174,16 +194,24 @@ def _parents(trees: Trees) -> tuple[Ints, npt.NDArray[np.bool_]]:
     return parent, is_left
 
 
-def _way(node: int, parent: Ints, is_left: npt.NDArray[np.bool_], below: Numbers, column: Ints) -> dict[int, float]:
-    """Values that lead from the root to the node, each as near to a limit as it can be."""
-    least: dict[int, float] = {}
-    most: dict[int, float] = {}
-    while (above := int(parent[node])) >= 0:
-        key, limit = int(column[above]), float(below[above])
-        if np.isfinite(limit):
-            if is_left[node]:
-                most[key] = min(most.get(key, np.inf), limit)
-            else:
-                least[key] = max(least.get(key, -np.inf), float(np.nextafter(limit, np.inf)))
-        node = above
-    return least | most
+def _ways(
+    nodes: Ints, parent: Ints, is_left: npt.NDArray[np.bool_], below: Numbers, column: Ints
+) -> Iterator[tuple[int, Ints, Numbers]]:
+    """By column, places in `nodes` and values that lead there from the root, each as near to a limit as it can be."""
+    way, at = np.arange(len(nodes)), nodes
+    steps: list[tuple[Ints, Ints, npt.NDArray[np.bool_], Numbers]] = []
+    while len(way):
+        above = parent[at]
+        limited = above >= 0
+        limited[limited] = np.isfinite(below[above[limited]])
+        steps.append((way[limited], column[above[limited]], is_left[at[limited]], below[above[limited]]))
+        way, at = way[above >= 0], above[above >= 0]
+    ways, columns, left, limits = (np.concatenate(parts) for parts in zip(*steps, strict=True))
+    for c in np.unique(columns).tolist():
+        here = columns == c
+        most, least = np.full(len(nodes), np.inf), np.full(len(nodes), -np.inf)
+        np.minimum.at(most, ways[here & left], limits[here & left])
+        np.maximum.at(least, ways[here & ~left], np.nextafter(limits[here & ~left], np.inf))
+        value = np.where(np.isfinite(most), most, least)
+        met = np.unique(ways[here])
+        yield c, met, value[met]
