@@ -56,8 +56,10 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     try:
         candidate = inputs.load_model(spark, job, replace(job.models[place], uri=uri))
         models = (*serving.models[:place], candidate, *serving.models[place + 1 :])
-        check_feeds(job, inputs.one_wide(serving.models), inputs.one_wide(models))
-        check.analyse(spark, job, models, target=str(job.output.stream))
+        # what reads and gives the same goes into the plan that runs; a stream waits while another is analysed
+        if _contract(candidate) != _contract(serving.models[place]):
+            check_feeds(job, inputs.one_wide(serving.models), inputs.one_wide(models))
+            check.analyse(spark, job, models, target=str(job.output.stream))
         check_fit(spark, job, models)
     except SparkScoringError as error:
         log.warning("%s is refused, %s stays: %s", uri, serving.uris[place], error)
@@ -65,6 +67,12 @@ def _tried(spark: SparkSession, job: Job, serving: Serving, *, place: int, uri: 
     log.info("%s takes over from %s", uri, serving.uris[place])
     uris = (*serving.uris[:place], uri, *serving.uris[place + 1 :])
     return replace(serving, models=models, uris=uris)
+
+
+def _contract(model: ScoredModel) -> tuple[object, ...]:
+    """All of a model that the plan of its scores depends on, but for its name and what it answers."""
+    package = model.package
+    return package.wide, package.features, package.classes
 
 
 def check_feeds(job: Job, before: WideTable, after: WideTable) -> None:
