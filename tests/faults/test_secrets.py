@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -63,8 +64,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 def keytool(folder: Path, *words: str, store: str) -> None:
-    java = Path(os.environ["JAVA_HOME"], "bin", "keytool") if os.environ.get("JAVA_HOME") else "keytool"
-    command = [str(java), *words, "-alias", "one", "-storetype", "PKCS12", "-keystore", str(folder / store)]
+    home = os.environ.get("JAVA_HOME")
+    java = Path(home, "bin", "java") if home else Path(shutil.which("java") or "java").resolve()
+    tool = [str(java.with_name("keytool")), *words, "-alias", "one", "-storetype", "PKCS12"]
+    command = [*tool, "-keystore", str(folder / store)]
     subprocess.run([*command, "-storepass", SECRET], check=True, capture_output=True)
 
 
