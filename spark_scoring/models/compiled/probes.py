@@ -118,9 +118,6 @@ def last_below(limits: Numbers, origin: Origin) -> Numbers:
 
     Found by halving, for operations that grow with their input.
     """
-    if not origin.operations:
-        # of the two zeros, which are equal, the greater
-        return np.where((limits >= -GREATEST) & (limits < GREATEST), limits + 0.0, np.nan)
     low = np.full(len(limits), _ordered(np.array([-GREATEST]))[0])
     high = np.full(len(limits), _ordered(np.array([GREATEST]))[0])
     fits = _after(_number(low), origin) <= limits
@@ -159,16 +156,14 @@ def _nodes(rows: _Rows, draft: Draft, trees: Trees) -> None:
     if not len(able):
         return
     chosen = able[np.unique(np.linspace(0, len(able) - 1, NODES).astype(int))]
-    first, each = rows.count, np.arange(4)
-    rows.count += len(each) * len(chosen)
+    around = _around(below[chosen])
+    places = rows.count + np.arange(around.size).reshape(around.shape)
+    rows.count += around.size
     for c, ways, values in _ways(chosen, parent, is_left, below, column):
-        at = first + len(each) * ways[:, None] + each
-        rows.change(draft.numbers[c], at.ravel(), np.repeat(values, len(each)))
-    own, values = column[chosen], _around(below[chosen])
-    for c in np.unique(own).tolist():
-        ways = np.flatnonzero(own == c)
-        at = first + len(each) * ways[:, None] + each
-        rows.change(draft.numbers[c], at.ravel(), values[ways].ravel())
+        rows.change(draft.numbers[c], places[ways].ravel(), np.repeat(values, around.shape[1]))
+    for c in np.unique(column[chosen]).tolist():
+        own = column[chosen] == c
+        rows.change(draft.numbers[c], places[own].ravel(), around[own].ravel())
 
 
 def _boundaries(draft: Draft, trees: Trees, numeric: npt.NDArray[np.bool_]) -> tuple[Numbers, Ints]:
