@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 from work import DAY_S, START_S, Keys, Table
 
 FILES = 4
@@ -33,13 +35,19 @@ class Store:
         return path
 
     def frame(self, spark: SparkSession, *, table: Table) -> DataFrame:
-        """The table as a frame."""
+        """The table as a frame; its schema is known, as a catalog or Delta's log would have it."""
         if not table.delta:
-            return spark.read.parquet(str(self.path(table)))
+            path = str(self.path(table))
+            return spark.read.schema(_schema(spark, path)).parquet(path)
         delta = self.path(table).with_suffix(".delta")
         if not (delta / "_delta_log").exists():
             _write_delta(spark.read.parquet(str(self.path(table))), path=delta, count=table.count)
         return spark.read.format("delta").load(str(delta))
+
+
+@cache
+def _schema(spark: SparkSession, path: str) -> StructType:
+    return spark.read.parquet(path).schema
 
 
 def _content(table: Table, *, seed: int) -> pa.Table:

@@ -126,8 +126,8 @@ def _add_next(
     reachable = [f"{instant} > {frames.at(start)}", f"{instant} < {frames.at(end + reach_us)}"]
     seen = table.where(frames.all_of([frames.keys_known(actual.on), *reachable]))
     intervals = _intervals(_one_each(seen, actual=actual, time=time), actual=actual)
-    ends = [helper("from"), f"{helper('time')} - 1L"]
-    answers = frames.in_buckets(intervals, ends=ends, width=reach_us)
+    touched = frames.buckets([helper("from"), f"{helper('time')} - 1L"], width=reach_us)
+    answers = intervals.selectExpr("*", f"{touched} as {HELPER}bucket")
     here = f"{frames.bucket(at, width=reach_us)} = {helper('bucket')}"
     same = [frames.keys_match(actual.on), here, f"{helper('from')} <= {at}", f"{at} < {helper('time')}"]
     timed = frame.selectExpr("*", f"unix_micros({frames.column(rows.time)}) as {at}")

@@ -4,48 +4,64 @@ The index of a key, or of a key and a stretch of time, is one row of arrays: the
 holds, and the answers. A row meets at most one index: a left join, legal on a stream, without a sort of the rows.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 
 from spark_scoring.jvm.functions import call
 from spark_scoring.spec.wide import AsOf
 from spark_scoring.wide import frames
 from spark_scoring.wide.frames import HELPER, Given, helper, named
-from spark_scoring.wide.joint import Part
+from spark_scoring.wide.joint import Items, Part
 from spark_scoring.wide.reach import instants, reachable
 
 
-def as_of_part(step: AsOf, *, table: Given) -> Part:
-    """The last row of each instant; one that is no older than `max_age` lies in two buckets at most."""
-    age_us = None if step.max_age is None else frames.length_us(step.max_age)
-    width = frames.bucket_width(age_us, table=table)
-    items = items_of(table, step=step, age_us=age_us)
-    latest = f"try_add({helper('time')}, {age_us or 0}L)"
+def as_of_part(steps: Sequence[AsOf], *, tables: Sequence[Given]) -> Part:
+    """The last row of each step's table at each instant: steps with one `on`, and of several each with one bucket."""
+    width = frames.bucket_width(_age_us(steps[0]), table=tables[0])
+    placed = [_placed(step, table=table, width=width) for step, table in zip(steps, tables, strict=True)]
+    return part_of(placed, steps=steps, width=width)
+
+
+def part_of(items: Sequence[Items], *, steps: Sequence[AsOf], width: int | None) -> Part:
+    """The part of steps with these items, one each."""
+    news = [new for step in steps for new, _ in step.take]
+    takes = ",".join(str(len(step.take)) for step in steps)
+    return Part(
+        on=steps[0].on,
+        what=tuple(steps),
+        items=items,
+        width=width,
+        index=lambda lists: call("as_of_indexes", "", f"struct({', '.join(map(_index, steps, lists))})"),
+        found=lambda index, at: [call("as_of_answers", takes, index, at)],
+        added=lambda _, found: [named(f"{found[0]}.a{i}", new) for i, new in enumerate(news)],
+    )
+
+
+def in_bucket(items: DataFrame, *, bucket: str, table: Given) -> Items:
+    """What `items_of` gives, each in these buckets."""
+    parts = ["from", "take"] if table.contract.known_at is None else ["from", "take", "time", "known"]
+    fields = ", ".join(f"'{part}', {helper(part)}" for part in parts)
+    return Items(table=table, frame=items, bucket=bucket, item=f"named_struct({fields})")
+
+
+def _placed(step: AsOf, *, table: Given, width: int | None) -> Items:
+    """The items in their buckets; one that is no older than `max_age` lies in two at most."""
+    items = items_of(table, step=step, age_us=_age_us(step))
+    latest = f"try_add({helper('time')}, {_age_us(step) or 0}L)"
     if width is not None:
         # what is known too late to be young enough is never an answer
         items = items.where(f"{helper('from')} <= {latest}")
-    return part_of(
-        frames.in_buckets(items, ends=[helper("from"), latest], width=width), step=step, table=table, width=width
-    )
+    return in_bucket(items, bucket=frames.buckets([helper("from"), latest], width=width), table=table)
 
 
-def part_of(items: DataFrame, *, step: AsOf, table: Given, width: int | None) -> Part:
-    """The part of a step whose items have keys, `__wide_bucket` and what `items_of` gives them."""
-    age = -1 if step.max_age is None else frames.length_us(step.max_age)
-    parts = ["from", "take"] if table.contract.known_at is None else ["from", "take", "time", "known"]
-    item = ", ".join(f"'{part}', {helper(part)}" for part in parts)
-    return Part(
-        on=step.on,
-        table=table,
-        what=step,
-        items=items,
-        item=f"named_struct({item})",
-        width=width,
-        index=lambda items: call("as_of_index", f"{age},{int(step.strict)}", items),
-        found=lambda index, at: [call("as_of_position", "", index, at)],
-        added=lambda index, found: [
-            named(f"get({index}.take_{i}, {found[0]})", new) for i, (new, _) in enumerate(step.take)
-        ],
-    )
+def _index(step: AsOf, items: str) -> str:
+    age_us = _age_us(step)
+    return call("as_of_index", f"{-1 if age_us is None else age_us},{int(step.strict)}", items)
+
+
+def _age_us(step: AsOf) -> int | None:
+    return None if step.max_age is None else frames.length_us(step.max_age)
 
 
 def items_of(table: Given, *, step: AsOf, age_us: int | None) -> DataFrame:

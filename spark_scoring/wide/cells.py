@@ -8,7 +8,7 @@ from pyspark.sql.types import StructType
 
 from spark_scoring.spec.wide import AsOf
 from spark_scoring.wide import frames
-from spark_scoring.wide.as_of import items_of, part_of
+from spark_scoring.wide.as_of import in_bucket, items_of, part_of
 from spark_scoring.wide.frames import HELPER, Given, helper
 from spark_scoring.wide.joint import indexes, taken
 from spark_scoring.wide.zeros import holds_floats, zero_rank
@@ -27,8 +27,8 @@ def add_by_cell(frame: DataFrame, *, step: AsOf, table: Given) -> DataFrame:
     answers = _answers(items, step=step).join(long, keys, "left")
     following = f"{helper('next')} - 1L"
     last = f"if({helper('next')} is null, coalesce({helper('cell_last')}, 0L), {cell(following)})"
-    touched = f"explode(sequence({cell(helper('from'))}, {last})) as {HELPER}bucket"
-    part = part_of(answers.selectExpr("*", touched), step=step, table=table, width=None)
+    touched = f"explode(sequence({cell(helper('from'))}, {last}))"
+    part = part_of([in_bucket(answers, bucket=touched, table=table)], steps=[step], width=None)
     timed = frame.selectExpr("*", f"{frames.instant(table.rows)} as {HELPER}at")
     met = timed.join(long, F.expr(frames.keys_match(step.on)), "left")
     placed = met.selectExpr("*", f"{cell(helper('at'))} as {HELPER}cell").drop(*keys)

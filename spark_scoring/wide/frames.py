@@ -143,12 +143,12 @@ def bucket(instant_us: str, *, width: int | None) -> str:
     return "0L" if width is None else f"({instant_us}) - pmod({instant_us}, {width}L)"
 
 
-def in_buckets(items: DataFrame, *, ends: Sequence[str], width: int | None) -> DataFrame:
-    """Each item once for each bucket that it touches: those of its two ends, which are no further apart than one."""
+def buckets(ends: Sequence[str], *, width: int | None) -> str:
+    """The buckets that an item touches, one row for each: those of its two ends, no further apart than one."""
     if width is None:
-        return items.selectExpr("*", f"0L as {HELPER}bucket")
+        return "0L"
     touched = ", ".join(bucket(end, width=width) for end in ends)
-    return items.selectExpr("*", f"explode(array_distinct(array({touched}))) as {HELPER}bucket")
+    return f"explode(array_distinct(array({touched})))"
 
 
 def key_columns(on: Sequence[tuple[str, str]]) -> list[str]:

@@ -2,44 +2,54 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from spark_scoring.wide import frames
 from spark_scoring.wide.frames import HELPER, REJECTED, Given, helper
+from spark_scoring.wide.strategy import in_one_task
 
 Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
-    """What steps over one table need of an index, and take from it.
+class Items:
+    """Rows of a table with `__wide_key_<i>`; the bucket that each stands in, or `explode` of several; what an index
+    holds of it."""
 
-    `items`: the table's rows with `__wide_key_<i>` and `__wide_bucket`; `item`: what the index holds of one. `index`
-    makes the index of a list of items; `found` is what is looked up in it at an instant, `added` the steps' columns.
+    table: Given
+    frame: DataFrame
+    bucket: str
+    item: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What some steps need of an index, and take from it.
+
+    `index` makes the index of one list for each of `items`; `found` is what is looked up in it at an instant, `added`
+    the steps' columns. `what` tells parts over the same tables apart.
     """
 
     on: Pairs
-    table: Given
     what: object
-    items: DataFrame
-    item: str
+    items: Sequence[Items]
     width: int | None
-    index: Callable[[str], str]
+    index: Callable[[Sequence[str]], str]
     found: Callable[[str, str], list[str]]
     added: Callable[[str, list[str]], list[str]]
 
 
 def add_parts(frame: DataFrame, *, parts: Sequence[Part]) -> DataFrame:
     """The frame with the columns of all parts, which have one strategy, and the same columns of the rows as keys."""
-    first = parts[0]
-    timed = frame.selectExpr("*", f"{frames.instant(first.table.rows)} as {HELPER}at")
+    first, tables = parts[0], [items.table for part in parts for items in part.items]
+    timed = frame.selectExpr("*", f"{frames.instant(tables[0].rows)} as {HELPER}at")
     on = frames.key_pairs(first.on)
     if first.width is not None:
         on.append((frames.bucket(helper("at"), width=first.width), helper("bucket")))
-    tables, what = [part.table for part in parts], [part.what for part in parts]
-    joined = frames.beside(timed, indexes(parts), tables=tables, on=on, what=what)
+    joined = frames.beside(timed, indexes(parts), tables=tables, on=on, what=[part.what for part in parts])
     return taken(joined, before=frame.columns, parts=parts)
 
 
@@ -59,11 +69,17 @@ def taken(joined: DataFrame, *, before: Sequence[str], parts: Sequence[Part]) ->
 
 def indexes(parts: Sequence[Part]) -> DataFrame:
     """`__wide_index_<i>` of each part, by key and bucket: one shuffle of all their items."""
-    keys = [*frames.key_names(parts[0].on), helper("bucket")]
-    sides = [part.items.selectExpr(*keys, f"{part.item} as {HELPER}item_{i}") for i, part in enumerate(parts)]
-    items = sides[0]
-    for side in sides[1:]:
-        items = items.unionByName(side, allowMissingColumns=True)
-    # a null is no item
-    lists = [part.index(f"collect_list({helper(f'item_{i}')})") for i, part in enumerate(parts)]
-    return items.groupBy(*keys).agg(*[F.expr(f"{made} as {helper(f'index_{i}')}") for i, made in enumerate(lists)])
+    keys = frames.key_names(parts[0].on)
+    sides: list[DataFrame] = []
+    made = []
+    for i, part in enumerate(parts):
+        lists = []
+        for one in part.items:
+            item = helper(f"item_{len(sides)}")
+            sides.append(one.frame.selectExpr(*keys, f"{one.bucket} as {HELPER}bucket", f"{one.item} as {item}"))
+            # a null is no item
+            lists.append(f"collect_list({item})")
+        made.append(F.expr(f"{part.index(lists)} as {HELPER}index_{i}"))
+    items = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), sides)
+    tables = [one.table.strategy for part in parts for one in part.items]
+    return in_one_task(items, tables=tables).groupBy(*keys, helper("bucket")).agg(*made)

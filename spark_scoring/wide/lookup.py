@@ -21,6 +21,7 @@ from spark_scoring.wide.frames import (
     reason,
     with_added,
 )
+from spark_scoring.wide.strategy import in_one_task
 
 
 def add_lookup(frame: DataFrame, *, step: Lookup, table: Given) -> DataFrame:
@@ -35,9 +36,9 @@ def _one_per_key(table: Given, *, step: Lookup) -> DataFrame:
     """Each key with the number of its rows: a key that stands there twice must not double the rows."""
     there = table.frame.where(all_of([keys_known(step.on), *keys_of_rows(table, on=step.on)]))
     taken = [f"{column(source)} as {HELPER}take_{i}" for i, (_, source) in enumerate(step.take)]
-    keyed = there.selectExpr(*key_columns(step.on), *taken).groupBy(*key_names(step.on))
+    rows = in_one_task(there.selectExpr(*key_columns(step.on), *taken), tables=[table.strategy])
     firsts = [f"first({HELPER}take_{i}) as {HELPER}take_{i}" for i in range(len(taken))]
-    return keyed.agg(*map(F.expr, [f"count(1) as {HELPER}count", *firsts]))
+    return rows.groupBy(*key_names(step.on)).agg(*map(F.expr, [f"count(1) as {HELPER}count", *firsts]))
 
 
 def _rejected(step: Lookup) -> str:

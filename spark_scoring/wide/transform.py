@@ -139,14 +139,14 @@ def _added(frame: DataFrame, *, group: tuple[Step, ...], met: Met, where: str) -
 
 
 def _parts(group: tuple[Step, ...], *, met: Met) -> Iterator[Part]:
-    for _, same in groupby(group, key=_index_of):
+    for _, same in groupby(group, key=lambda step: AsOf if isinstance(step, AsOf) else _index_of(step)):
         steps = tuple(same)
         windows = [step for step in steps if isinstance(step, Window)]
+        as_ofs = [step for step in steps if isinstance(step, AsOf)]
         if windows:
             yield window_part(windows, table=met[windows[0]])
-        for step in steps:
-            if isinstance(step, AsOf):
-                yield as_of_part(step, table=met[step])
+        else:
+            yield as_of_part(as_ofs, tables=[met[step] for step in as_ofs])
 
 
 def _check_keys(frame: DataFrame, *, on: tuple[tuple[str, str], ...], table: DataFrame, where: str) -> None:

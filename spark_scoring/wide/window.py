@@ -16,7 +16,7 @@ from spark_scoring.spec.wide import Window
 from spark_scoring.wide import frames
 from spark_scoring.wide.frames import HELPER, Given, helper
 from spark_scoring.wide.items import check_types, item_of, read_by
-from spark_scoring.wide.joint import Part
+from spark_scoring.wide.joint import Items, Part
 from spark_scoring.wide.measures import plan_of
 from spark_scoring.wide.reach import instants, reachable
 
@@ -25,33 +25,26 @@ def window_part(steps: Sequence[Window], *, table: Given) -> Part:
     """One column for each aggregate of steps over one table and one `on`; of an empty window counts are 0, the rest is
     null."""
     last_us = max(frames.length_us(step.last) for step in steps)
-    items = _items(table, steps=steps, last_us=last_us)
+    items, width = _items(table, steps=steps, last_us=last_us), frames.bucket_width(last_us, table=table)
+    # a window reaches a row at the instants time < instant <= time + last
+    bucket = frames.buckets([f"{helper('time')} + 1L", f"{helper('time')} + {width or 0}L"], width=width)
     kind = items.schema[f"{HELPER}item"].dataType
     fields = kind.fields if isinstance(kind, StructType) else []
     check_types({field.name: field.dataType for field in fields}, steps=steps)
     plan = plan_of(steps, fields=fields, known=table.contract.known_at is not None)
     return Part(
         on=steps[0].on,
-        table=table,
         what=tuple(steps),
-        items=items,
-        item=helper("item"),
-        width=frames.bucket_width(last_us, table=table),
-        index=lambda items: call("window_index", plan.index(), items),
+        items=[Items(table=table, frame=items, bucket=bucket, item=helper("item"))],
+        width=width,
+        index=lambda lists: call("window_index", plan.index(), *lists),
         found=lambda index, at: [call("window_aggregates", text, index, at) for text in plan.found()],
         added=plan.columns,
     )
 
 
 def _items(table: Given, *, steps: Sequence[Window], last_us: int) -> DataFrame:
-    """The table rows as items, once for each bucket from which a window reaches them.
-
-    A window reaches a row at the instants time < instant <= time + last.
-    """
     on, (time, _) = steps[0].on, instants(table.contract)
     seen = reachable(table, on=on, back_us=last_us)
     item = item_of(seen, read=read_by(steps), contract=table.contract)
-    items = seen.selectExpr(*frames.key_columns(on), f"{time} as {HELPER}time", f"{item} as {HELPER}item")
-    width = frames.bucket_width(last_us, table=table)
-    ends = [f"{helper('time')} + 1L", f"{helper('time')} + {width or 0}L"]
-    return frames.in_buckets(items, ends=ends, width=width)
+    return seen.selectExpr(*frames.key_columns(on), f"{time} as {HELPER}time", f"{item} as {HELPER}item")

@@ -27,7 +27,8 @@ public class Functions implements FunctionCatalog {
     String kind = text.substring(0, colon), rest = text.substring(colon + 1);
     if (kind.equals("scores")) return new ModelScores(rest);
     if (kind.equals("as_of_index")) return new AsOfIndex(rest);
-    if (kind.equals("as_of_position")) return new AsOfPosition(rest);
+    if (kind.equals("as_of_indexes")) return new AsOfIndexes(rest);
+    if (kind.equals("as_of_answers")) return new AsOfAnswers(rest);
     if (kind.equals("window_index")) return new WindowIndex(rest);
     if (kind.equals("window_aggregates")) return new WindowAggregates(rest);
     if (kind.equals("parse_json")) return new ParseJson(rest);
