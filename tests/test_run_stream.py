@@ -76,11 +76,12 @@ def test_a_plan_is_used_until_a_table_or_a_model_moves(
         "kafka": {"servers": broker.servers, "max_rows_per_batch": 6},
     }
     made = make_world(spark, tmp_path, servers=broker.servers, own_registry=True, **changes)
-    world, planned, commits = with_topics(made, broker), [], []
+    world, commits = with_topics(made, broker), []
+    planned: dict[str, list[int]] = {"wide": [], "output": []}
 
-    def remember(self: Prepared, *args: DataFrame, about: object) -> None:
-        planned.append(len(commits))
-        remembered(self, *args, about=about)
+    def remember(self: Prepared, what: str, *args: DataFrame, about: object) -> None:
+        planned[what].append(len(commits))
+        remembered(self, what, *args, about=about)
 
     def moved(plan: Plan) -> None:
         commits.append(plan)
@@ -99,7 +100,7 @@ def test_a_plan_is_used_until_a_table_or_a_model_moves(
     exact = parity.exact(
         spark, world.job, ledger.scored_commits(spark, str(world.job.output.stream), job=made.job.name)
     )
-    assert planned == [0, 3, 6] and len(commits) >= 10
+    assert planned == {"wide": [0, 3], "output": [0, 3, 6]} and len(commits) >= 10
     assert (exact.rows, exact.different, exact.not_checkable) == (60, 0, ())
     assert verify.verify_stream(spark, world.job).holds
     assert len({row["id"] for row in world.output("stream")}) == 60

@@ -26,6 +26,7 @@ from spark_scoring.spec.job import Job, Topic
 from spark_scoring.spec.plan import Offsets, Plan, Ranges
 
 log = logging.getLogger(__name__)
+WIDE, OUTPUT = "wide", "output"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,17 +154,25 @@ def _write(
     records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
 ) -> Plan:
     assert isinstance(plan.input, Offsets)
-    prepared, ids = context.prepared, plan.input.topic_ids
-    about = (serving.uris, tables.versions, ids)
-    frame, read_twice = prepared.planned(records, about=about), None
+    prepared, models, ids, read_twice = context.prepared, serving.models, plan.input.topic_ids, None
+    pinned = None not in tables.versions.values()
+    # a model that takes another's place mostly reads the same wide table
+    about_wide = (output.wanted_by(models), tables.versions, ids)
+    about = (about_wide, serving.uris)
+    frame = prepared.planned(OUTPUT, records, about=about)
     if frame is None:
-        rows, at, reach = rows_of(records, context.job, serving=serving, topic_ids=ids), prepared.at(tables), None
-        if prepared.needs_reach(tables.wide, at):
-            rows = read_twice = rows.persist()
-            reach = reach_of(rows, tables.wide)
-        frame = output.unstamped(rows, at, job=context.job, models=serving.models, reach=reach)
-        if reach is None and None not in tables.versions.values():
-            prepared.remember(records, frame, about=about)
+        wide = prepared.planned(WIDE, records, about=about_wide)
+        if wide is None:
+            rows, at, reach = rows_of(records, context.job, serving=serving, topic_ids=ids), prepared.at(tables), None
+            if prepared.needs_reach(tables.wide, at):
+                rows = read_twice = rows.persist()
+                reach = reach_of(rows, tables.wide)
+            wide = output.widened(rows, at, models=models, reach=reach)
+            if pinned and reach is None:
+                prepared.remember(WIDE, records, wide, about=about_wide)
+        frame = output.unstamped(wide, job=context.job, models=models)
+        if pinned and read_twice is None:
+            prepared.remember(OUTPUT, records, frame, about=about)
     version = int(plan.commit_id.rsplit("/", 1)[1])
     try:
         return commit_once(

@@ -16,7 +16,7 @@ from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import WideTable
 from spark_scoring.wide.frames import at, column, instant, micros, named
-from spark_scoring.wide.several import Space, Wanted, transform_each
+from spark_scoring.wide.several import Space, Wanted, spaces_of, transform_each
 
 PARTITIONS = ("event_date",)
 SOURCE = "struct<topic: string, topic_id: string, partition: int, offset: bigint, timestamp: timestamp>"
@@ -41,7 +41,7 @@ def scored(
     `rows` carries its declared columns, `__source` and `__raw` (both null for rows that come from a table). `reach`:
     what they can reach of the tables, if known.
     """
-    return stamped(unstamped(rows, tables, job=job, models=models, reach=reach), plan)
+    return stamped(unstamped(widened(rows, tables, models=models, reach=reach), job=job, models=models), plan)
 
 
 def stamped(frame: DataFrame, plan: Plan) -> DataFrame:
@@ -52,19 +52,29 @@ def stamped(frame: DataFrame, plan: Plan) -> DataFrame:
     return frame.selectExpr("*", f"{quote(plan.commit_id)} as commit_id", f"{scored_at} as scored_at")
 
 
-def unstamped(
-    rows: DataFrame, tables: AtVersions, *, job: Job, models: Sequence[ScoredModel], reach: Reach | None = None
+def wanted_by(models: Sequence[ScoredModel]) -> tuple[Wanted, ...]:
+    """The different wide tables of the models, and what these read of each."""
+    wides = inputs.wides_of(models)
+    read = [feature_names([model for model in models if model.package.wide == one]) for one in wides]
+    return tuple(Wanted(wide=one, needed=frozenset(names)) for one, names in zip(wides, read, strict=True))
+
+
+def widened(
+    rows: DataFrame, tables: AtVersions, *, models: Sequence[ScoredModel], reach: Reach | None = None
 ) -> DataFrame:
-    """Output rows but for their commit. See `scored`.
+    """The rows with what the models' wide tables add. See `scored`."""
+    within, keys = (reach.times, reach.keys) if reach else (None, None)
+    return transform_each(wanted_by(models), rows, tables.frames, within=within, keys=keys, keeper=tables)
+
+
+def unstamped(frame: DataFrame, *, job: Job, models: Sequence[ScoredModel]) -> DataFrame:
+    """What `widened` gives -> output rows but for their commit. See `scored`.
 
     Nothing in its plan changes from one micro-batch to the next: Spark compiles the code of a plan whose literals
     are new anew, and the JVM never gets it warm.
     """
     wide, wides = inputs.one_wide(models), inputs.wides_of(models)
-    read = [feature_names([model for model in models if model.package.wide == one]) for one in wides]
-    wanted = [Wanted(wide=one, needed=frozenset(names)) for one, names in zip(wides, read, strict=True)]
-    within, keys = (reach.times, reach.keys) if reach else (None, None)
-    frame, spaces = transform_each(wanted, rows, tables.frames, within=within, keys=keys, keeper=tables)
+    spaces = spaces_of(wanted_by(models))
     placed = [_Placed(model=model, space=spaces[wides.index(model.package.wide)]) for model in models]
     reading = [replace(one.model, columns=one.space.columns) for one in placed]
     # a model runs on every row that any wide table lets through; what its own rejects is told below

@@ -40,7 +40,7 @@ class Prepared:
     _indexes: dict[str, _Index] = field(default_factory=dict)
     _used: set[str] = field(default_factory=set)
     _needs_reach: tuple[object, bool] | None = None
-    _planned: tuple[object, Planned] | None = None
+    _planned: dict[str, tuple[object, Planned]] = field(default_factory=dict)
 
     @staticmethod
     def of_stream(spark: SparkSession, job: Job) -> "Prepared":
@@ -73,15 +73,14 @@ class Prepared:
         self._indexes[what] = _Index(versions=versions, rows=rows)
         return rows
 
-    def remember(self, rows: DataFrame, frame: DataFrame, *, about: object) -> None:
+    def remember(self, what: str, rows: DataFrame, frame: DataFrame, *, about: object) -> None:
         """The frame was planned over the rows, and would be the same over others as long as `about` is the same."""
-        self._planned = (about, Planned(rows=rows, frame=frame))
+        self._planned[what] = (about, Planned(rows=rows, frame=frame))
 
-    def planned(self, rows: DataFrame, *, about: object) -> DataFrame | None:
+    def planned(self, what: str, rows: DataFrame, *, about: object) -> DataFrame | None:
         """What was remembered, over these rows; None if it has to be planned."""
-        if self._planned is None or self._planned[0] != about:
-            return None
-        return self._planned[1].over(rows)
+        known, planned = self._planned.get(what, (None, None))
+        return planned.over(rows) if planned is not None and known == about else None
 
     def needs_reach(self, wide: WideTable, tables: "AtVersions") -> bool:
         """See `reach.needs_reach`; asked once for the same versions."""

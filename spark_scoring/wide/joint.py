@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from itertools import islice
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from spark_scoring.jvm.functions import call
 from spark_scoring.wide import frames
 from spark_scoring.wide.frames import HELPER, REJECTED, Given, helper
 from spark_scoring.wide.strategy import in_one_task
@@ -69,17 +71,19 @@ def taken(joined: DataFrame, *, before: Sequence[str], parts: Sequence[Part]) ->
 
 def indexes(parts: Sequence[Part]) -> DataFrame:
     """`__wide_index_<i>` of each part, by key and bucket: one shuffle of all their items."""
-    keys = frames.key_names(parts[0].on)
-    sides: list[DataFrame] = []
-    made = []
-    for i, part in enumerate(parts):
-        lists = []
-        for one in part.items:
-            item = helper(f"item_{len(sides)}")
-            sides.append(one.frame.selectExpr(*keys, f"{one.bucket} as {HELPER}bucket", f"{one.item} as {item}"))
-            # a null is no item
-            lists.append(f"collect_list({item})")
-        made.append(F.expr(f"{part.index(lists)} as {HELPER}index_{i}"))
-    items = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), sides)
-    tables = [one.table.strategy for part in parts for one in part.items]
-    return in_one_task(items, tables=tables).groupBy(*keys, helper("bucket")).agg(*made)
+    keys = [*frames.key_names(parts[0].on), helper("bucket")]
+    sides = [one for part in parts for one in part.items]
+    names = [helper(f"item_{i}") for i in range(len(sides))]
+    chosen = [
+        one.frame.selectExpr(*keys[:-1], f"{one.bucket} as {keys[-1]}", f"{one.item} as {name}")
+        for one, name in zip(sides, names, strict=True)
+    ]
+    items = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), chosen)
+    gathered = in_one_task(items, tables=[one.table.strategy for one in sides])
+    # one list for all sides: Spark would build, send and merge one for each, most of them empty
+    all_items, apart = helper("items"), len(sides) > 1
+    item = f"struct({', '.join(names)})" if apart else names[0]
+    grouped = gathered.groupBy(*keys).agg(F.expr(f"collect_list({item}) as {all_items}"))
+    lists = iter([call("side", str(i), all_items) if apart else all_items for i in range(len(sides))])
+    made = [part.index(list(islice(lists, len(part.items)))) for part in parts]
+    return grouped.selectExpr(*keys, *[f"{index} as {HELPER}index_{i}" for i, index in enumerate(made)])

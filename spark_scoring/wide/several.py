@@ -47,33 +47,43 @@ def transform_each(
     within: tuple[datetime, datetime] | None = None,
     keys: Keys | None = None,
     keeper: Keeper | None = None,
-) -> tuple[DataFrame, tuple[Space, ...]]:
-    """The rows with what all definitions add, and for each of them where it stands; otherwise as `transform`.
+) -> DataFrame:
+    """The rows with what all definitions add, of each where `spaces_of` says; otherwise as `transform`.
 
     Raises: ConfigError, RunError, before any data is read.
     """
     given = Tables(frames=tables, within=within, keys=keys or {}, keeper=keeper)
     frame = checked_rows(rows, wide=union_of([one.wide for one in wanted]))
     own = frame.columns
-    steps = [steps_read(one.wide, needed=one.needed) for one in wanted]
-    shared = shared_steps([(one.wide, read) for one, read in zip(wanted, steps, strict=True)])
+    shared, rest = _shared_and_rest(wanted)
     frame = frame.selectExpr("*", f"{NO_REASON} as {REJECTED}")
     frame = add_steps(frame, wide=wanted[0].wide, steps=shared, given=given)
     frame = frame.withColumnRenamed(REJECTED, _SHARED)
-    spaces = []
-    for i, one in enumerate(wanted):
+    for one, steps, space in zip(wanted, rest, spaces_of(wanted), strict=True):
         before = frame.columns
-        rest = tuple(step for step in steps[i] if step not in shared)
         frame = frame.selectExpr("*", f"coalesce({rejection(own, rows=one.wide.rows)}, {_SHARED}) as {REJECTED}")
-        frame = add_rules(add_steps(frame, wide=one.wide, steps=rest, given=given), wide=one.wide)
+        frame = add_rules(add_steps(frame, wide=one.wide, steps=steps, given=given), wide=one.wide)
         # under other names: the next definition may add the same ones
-        names = {new: f"{HELPER}{i}_{new}" for step in rest for new, _ in step.take}
-        spaces.append(
-            Space(columns={new.lower(): name for new, name in names.items()}, rejected=f"{HELPER}rejected_{i}")
-        )
-        moved = [named(column(new), name) for new, name in names.items()]
-        frame = frame.selectExpr(*map(column, before), *moved, f"{REJECTED} as {spaces[i].rejected}")
-    return frame, tuple(spaces)
+        moved = [named(column(new), space.column(new)) for step in steps for new, _ in step.take]
+        frame = frame.selectExpr(*map(column, before), *moved, f"{REJECTED} as {space.rejected}")
+    return frame
+
+
+def spaces_of(wanted: Sequence[Wanted]) -> tuple[Space, ...]:
+    """Where `transform_each` puts the columns of each definition."""
+    _, rest = _shared_and_rest(wanted)
+    added = [[new for step in steps for new, _ in step.take] for steps in rest]
+    return tuple(
+        Space(columns={new.lower(): f"{HELPER}{i}_{new}" for new in news}, rejected=f"{HELPER}rejected_{i}")
+        for i, news in enumerate(added)
+    )
+
+
+def _shared_and_rest(wanted: Sequence[Wanted]) -> tuple[tuple[Step, ...], list[tuple[Step, ...]]]:
+    """The steps that all definitions share, and the others of each."""
+    steps = [steps_read(one.wide, needed=one.needed) for one in wanted]
+    shared = shared_steps([(one.wide, read) for one, read in zip(wanted, steps, strict=True)])
+    return shared, [tuple(step for step in read if step not in shared) for read in steps]
 
 
 def shared_steps(definitions: Sequence[tuple[WideTable, Sequence[Step]]]) -> tuple[Step, ...]:

@@ -27,7 +27,7 @@ def scores(
     starting = {job.stream.topic: {str(partition): offset for partition, offset in start.items()}}
     records = kafka.stream(spark, job.kafka, [job.stream.topic], starting=starting, most=None)
     rows = rows_of(records, job, serving=serving, topic_ids={job.stream.topic: topic_id})
-    return output.unstamped(rows, tables, job=job, models=serving.models)
+    return output.unstamped(output.widened(rows, tables, models=serving.models), job=job, models=serving.models)
 
 
 def start(frame: DataFrame, *, job: Job, run: Run, models: Sequence[ScoredModel], partitions: int) -> StreamingQuery:
