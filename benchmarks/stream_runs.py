@@ -111,6 +111,8 @@ class Runs:
             found = commits(out)
         took_s = [after.at - before.at for before, after in pairwise(found)]
         first = next(i for i, one in enumerate(found) if one.model == newest)
+        if first < 11:
+            raise RuntimeError(f"{first} commits before the alias moved are too few to compare with: warm up longer")
         return Swap(usual=float(np.median(took_s[first - 11 : first - 1])), first=took_s[first - 1])
 
     def produce(self, topic: str, *, rate: int, count: int) -> None:
