@@ -98,3 +98,20 @@ def test_answers_do_not_depend_on_whether_one_list_of_instants_serves_all_indexe
     spark: SparkSession, indexes: list[Index], together: bool
 ) -> None:
     assert found(spark, *indexes) == (together, wanted(*indexes))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "7L", "-0.0D", "float(1.5)", "3", "timestamp'2020-01-01 00:00:00'", "date'2020-01-01'", "interval '1' day",
+        "1.5BD", "true", "'ü'", "x'00ff'", "array(1.5D, null)", "map(1, 2)", "named_struct('x', 1.5D)",
+    ],
+)  # fmt: skip
+def test_an_answer_of_any_type_is_what_the_table_holds(spark: SparkSession, value: str) -> None:
+    ready(spark)
+    index = f"named_struct('from', array(1L, 2L), 'until', array(1L, 2L), 'take_0', array({value}, null))"
+    one = call("as_of_indexes", "", f"struct({index})")
+    answer = f"{call('as_of_answers', '1', 'one', 'id')}.a0"
+    rows = spark.range(3).selectExpr(f"{one} as one", "id").selectExpr(f"{answer} as answer", f"{value} as held")
+
+    assert [row["answer"] for row in rows.collect()] == [None, rows.first()["held"], None]

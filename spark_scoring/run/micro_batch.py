@@ -154,25 +154,7 @@ def _write(
     records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
 ) -> Plan:
     assert isinstance(plan.input, Offsets)
-    prepared, models, ids, read_twice = context.prepared, serving.models, plan.input.topic_ids, None
-    pinned = None not in tables.versions.values()
-    # a model that takes another's place mostly reads the same wide table
-    about_wide = (output.wanted_by(models), tables.versions, ids)
-    about = (about_wide, serving.uris)
-    frame = prepared.planned(OUTPUT, records, about=about)
-    if frame is None:
-        wide = prepared.planned(WIDE, records, about=about_wide)
-        if wide is None:
-            rows, at, reach = rows_of(records, context.job, serving=serving, topic_ids=ids), prepared.at(tables), None
-            if prepared.needs_reach(tables.wide, at):
-                rows = read_twice = rows.persist()
-                reach = reach_of(rows, tables.wide)
-            wide = output.widened(rows, at, models=models, reach=reach)
-            if pinned and reach is None:
-                prepared.remember(WIDE, records, wide, about=about_wide)
-        frame = output.unstamped(wide, job=context.job, models=models)
-        if pinned and read_twice is None:
-            prepared.remember(OUTPUT, records, frame, about=about)
+    frame, read_twice = _output(records, plan.input.topic_ids, context=context, serving=serving, tables=tables)
     version = int(plan.commit_id.rsplit("/", 1)[1])
     try:
         return commit_once(
@@ -182,6 +164,31 @@ def _write(
     finally:
         if read_twice is not None:
             read_twice.unpersist()
+
+
+def _output(
+    records: DataFrame, topic_ids: Mapping[str, str], *, context: Context, serving: Serving, tables: inputs.Tables
+) -> tuple[DataFrame, DataFrame | None]:
+    """The output rows but for their commit, planned anew only if something moved; and rows that are kept till then."""
+    prepared, models, pinned = context.prepared, serving.models, None not in tables.versions.values()
+    # a model that takes another's place mostly reads the same wide table
+    about_wide = (output.wanted_by(models), tables.versions, topic_ids)
+    about = (about_wide, serving.uris)
+    if (frame := prepared.planned(OUTPUT, records, about=about)) is not None:
+        return frame, None
+    wide, read_twice = prepared.planned(WIDE, records, about=about_wide), None
+    if wide is None:
+        rows, at, reach = rows_of(records, context.job, serving=serving, topic_ids=topic_ids), prepared.at(tables), None
+        if prepared.needs_reach(tables.wide, at):
+            rows = read_twice = rows.persist()
+            reach = reach_of(rows, tables.wide)
+        wide = output.widened(rows, at, models=models, reach=reach)
+        if pinned and reach is None:
+            prepared.remember(WIDE, records, wide, about=about_wide)
+    frame = output.unstamped(wide, job=context.job, models=models)
+    if pinned and read_twice is None:
+        prepared.remember(OUTPUT, records, frame, about=about)
+    return frame, read_twice
 
 
 def brake(job: Job, plan: Plan) -> None:

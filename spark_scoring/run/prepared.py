@@ -48,7 +48,9 @@ class Prepared:
         return Prepared(spark=spark, fed=frozenset(table.name.lower() for table in job.tables if table.feed))
 
     def at(self, tables: Tables) -> "AtVersions":
-        """The tables at their pinned versions. Indexes that the plan before did not use are given up."""
+        """The tables at their pinned versions, for a new plan. Indexes that the one before did not use are given up."""
+        # what was remembered may ask for one of them
+        self._planned.clear()
         for what in self._indexes.keys() - self._used:
             self._indexes.pop(what).rows.give_up()
         self._used.clear()

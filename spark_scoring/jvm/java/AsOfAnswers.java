@@ -2,11 +2,11 @@ package spark_scoring.jvm;
 
 import java.util.Arrays;
 import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator;
 import org.apache.spark.sql.catalyst.util.ArrayData;
-import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.connector.catalog.functions.BoundFunction;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DecimalType;
 import org.apache.spark.sql.types.StructType;
 
 /**
@@ -19,27 +19,27 @@ public class AsOfAnswers extends Bound {
   private final int[] starts;
   /** Of each taken column its join, and the field of the index that holds its values. */
   final int[] joins, fields;
-  /** Whether the values are numbers of eight bytes. */
-  boolean[] words;
+  /** Which of the values Spark reads as longs, and which as doubles. */
+  boolean[] longs, doubles;
   private transient NearSearch[] searches;
 
   AsOfAnswers(String text) {
     super(text);
     String[] takes = text.split(",");
+    int taken = 0, field = AsOfIndexes.OWN;
+    for (int i = 0; i < takes.length; i++) taken += Integer.parseInt(takes[i]);
     starts = new int[takes.length];
-    int[] joins = new int[0], fields = new int[0];
-    int field = AsOfIndexes.OWN;
+    joins = new int[taken];
+    fields = new int[taken];
+    taken = 0;
     for (int i = 0; i < takes.length; i++) {
       starts[i] = field;
       field += 2;
-      int taken = fields.length, more = taken + Integer.parseInt(takes[i]);
-      joins = Arrays.copyOf(joins, more);
-      fields = Arrays.copyOf(fields, more);
-      Arrays.fill(joins, taken, more, i);
-      for (int j = taken; j < more; j++) fields[j] = field++;
+      for (int end = taken + Integer.parseInt(takes[i]); taken < end; taken++) {
+        joins[taken] = i;
+        fields[taken] = field++;
+      }
     }
-    this.joins = joins;
-    this.fields = fields;
   }
 
   public String name() {
@@ -48,8 +48,12 @@ public class AsOfAnswers extends Bound {
 
   public BoundFunction bind(StructType given) {
     super.bind(given);
-    words = new boolean[fields.length];
-    for (int i = 0; i < fields.length; i++) words[i] = taken(i).defaultSize() == 8 && !(taken(i) instanceof DecimalType);
+    longs = new boolean[fields.length];
+    doubles = new boolean[fields.length];
+    for (int i = 0; i < fields.length; i++) {
+      longs[i] = CodeGenerator.javaType(taken(i)).equals("long");
+      doubles[i] = CodeGenerator.javaType(taken(i)).equals("double");
+    }
     return this;
   }
 

@@ -4,7 +4,7 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 
-/** The answers that stand at some places of an index: values of eight bytes read at once, others when they are asked for. */
+/** The answers that stand at some places of an index: longs and doubles read at once, others when they are asked for. */
 final class AsOfRow extends GenericInternalRow {
   private final InternalRow index;
   private final int[] places;
@@ -24,7 +24,8 @@ final class AsOfRow extends GenericInternalRow {
       if (place < 0) continue;
       ArrayData values = index.getArray(asked.fields[i]);
       there[i] = !values.isNullAt(place);
-      if (there[i] && asked.words[i]) words[i] = values.getLong(place);
+      if (there[i] && asked.longs[i]) words[i] = values.getLong(place);
+      if (there[i] && asked.doubles[i]) words[i] = Double.doubleToRawLongBits(values.getDouble(place));
     }
   }
 
