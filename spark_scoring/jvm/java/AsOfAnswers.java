@@ -1,6 +1,5 @@
 package spark_scoring.jvm;
 
-import java.util.Arrays;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator;
 import org.apache.spark.sql.catalyst.util.ArrayData;

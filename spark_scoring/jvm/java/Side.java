@@ -1,5 +1,6 @@
 package spark_scoring.jvm;
 
+import java.util.Arrays;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.GenericArrayData;
@@ -31,6 +32,6 @@ public class Side extends Bound {
       InternalRow one = all.getStruct(i, sides);
       if (!one.isNullAt(field)) found[n++] = one.getStruct(field, width);
     }
-    return new GenericArrayData(java.util.Arrays.copyOf(found, n));
+    return new GenericArrayData(Arrays.copyOf(found, n));
   }
 }
