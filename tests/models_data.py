@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from spark_scoring.models.contract import Outputs
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.spec.wide import WideTable
 
@@ -70,3 +71,8 @@ def fitted(estimator: Any, rows: pa.Table, *, classes: int = 2) -> Pipeline:
 
 def bits(values: Any) -> list[bytes]:
     return [np.float64(value).tobytes() for value in values]
+
+
+def texts(outputs: Outputs) -> list[str | None]:
+    """The labels as text."""
+    return [outputs.names[place] if place >= 0 else None for place in outputs.label]

@@ -29,6 +29,12 @@ with quiet():  # MLflow warns of type hints: of its own when it is imported, of 
             seats = model_input["seats"].fillna(0).to_numpy(dtype=float)
             return pd.DataFrame({"twice": 2 * seats, "half": seats / 2, "label": np.where(seats > 100, "big", "small")})
 
+    class Told(mlflow.pyfunc.PythonModel):
+        """A score, and as label what stands in the row."""
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads type hints
+            return pd.DataFrame({"score": model_input["distance"], "label": model_input["carrier"]})
+
 
 SAMPLE = wide_rows(400, seed=7)
 CARRIERS = ["AA", "BB", "Ü"]

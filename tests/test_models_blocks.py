@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPRegressor
 
 from spark_scoring.models.blocks import BLOCK, Scored, score_blocks
-from spark_scoring.models.contract import Outputs, Predict
+from spark_scoring.models.contract import Outputs, Predict, labelled, unlabelled
 
 FEATURES = 24
 
@@ -26,7 +26,7 @@ def linear(seed: int = 0) -> Predict:
             raise KeyError("a message with a value")
         numbers = np.stack([batch[f"x{i}"].to_numpy() for i in range(FEATURES)], axis=1)
         score = np.where(np.array(batch["what"].to_pylist()) == "big", np.inf, numbers @ weights)
-        return Outputs(score=score, label=np.full(len(score), "a label", dtype=object))
+        return labelled(score, ["a label"] * len(score))
 
     return predict
 
@@ -97,9 +97,19 @@ def test_the_model_sees_full_blocks_only() -> None:
 
 @pytest.mark.parametrize("score", [np.zeros(1), np.zeros((BLOCK, 2))])
 def test_outputs_of_another_shape_are_no_scores(score: np.ndarray) -> None:
-    label = np.full(BLOCK, None, dtype=object)
-    found = score_blocks(rows(2), predict=lambda batch: Outputs(score=score, label=label))
+    found = score_blocks(rows(2), predict=lambda batch: unlabelled(score))
     assert list(found.reason) == ["MODEL", "MODEL"]
+
+
+def test_blocks_with_other_labels_are_told_apart() -> None:
+    names = itertools.cycle([["a", "b"], ["b", "c"], [None, "a"]])
+
+    def predict(batch: pa.RecordBatch) -> Outputs:
+        return labelled(np.zeros(batch.num_rows), next(names) * (batch.num_rows // 2))
+
+    found = score_blocks(rows(2 * BLOCK + 2), predict=predict)
+    assert found.label[[0, 1, BLOCK, BLOCK + 1, -2, -1]].tolist() == ["a", "b", "b", "c", None, "a"]
+    assert found.names == ["a", "b", "c"]
 
 
 def test_no_rows_no_scores() -> None:

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.compute as pc
 import pytest
 import skops.io
-from models_data import WIDE, bits, fitted, wide_rows
+from models_data import WIDE, bits, fitted, texts, wide_rows
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
@@ -24,19 +25,19 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, RidgeClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models.blocks import BLOCK, score_blocks
 from spark_scoring.models.build import inputs_for
 from spark_scoring.models.contract import Inputs, Tolerance
 from spark_scoring.models.describe import inputs_of, tolerance_of
-from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.frames import to_arrow, to_pandas
 from spark_scoring.models.match import matched
 from spark_scoring.models.parts import spec_of
 from spark_scoring.models.sklearn import load, one_thread, read_model, save
@@ -87,7 +88,7 @@ def test_classifiers(estimator: Any, classes: int, tmp_path: Path) -> None:
     shares = model.predict_proba(to_pandas(ROWS))
     expected = shares[:, 1] if classes == 2 else shares.max(axis=1)
     assert bits(outputs.score) == bits(expected)
-    assert outputs.label.tolist() == model.predict(to_pandas(ROWS)).tolist()
+    assert texts(outputs) == model.predict(to_pandas(ROWS)).tolist()
 
 
 @pytest.mark.parametrize("estimator", REGRESSORS, ids=name_of)
@@ -100,7 +101,49 @@ def test_regressors(estimator: Any, tmp_path: Path) -> None:
     outputs = predict(found.sample)
     one_thread(model)
     assert bits(outputs.score) == bits(model.predict(to_pandas(ROWS)))
-    assert set(outputs.label) == {None}
+    assert set(texts(outputs)) == {None}
+
+
+@pytest.mark.parametrize("form", ["doubles", "frame", "sparse"])
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_linear_models_say_what_they_say_of_full_blocks(classes: int, form: str, tmp_path: Path) -> None:
+    rows = wide_rows(3 * BLOCK, seed=4)
+    rows = rows.filter(pc.and_(rows["distance"].is_valid(), rows["seats"].is_valid())).slice(0, 2 * BLOCK)
+    frame = to_pandas(rows)
+    model: Any = LogisticRegression() if classes else Ridge()
+    if form == "sparse":
+        shape = ColumnTransformer(
+            [("n", "passthrough", ["distance"]), ("t", OneHotEncoder(), ["carrier"])], sparse_threshold=1
+        )
+        model = make_pipeline(shape, model)
+    frame = frame[["distance", "seats"]].astype(float) if form == "doubles" else frame
+    target = pd.qcut(frame["distance"], classes, labels=False) if classes else frame["distance"]
+    model = (model if form != "frame" else make_pipeline(StandardScaler(), model)).fit(
+        frame[["distance", "carrier"]] if form == "sparse" else frame[["distance", "seats"]], target
+    )
+    predict, _ = saved(model, tmp_path)
+    names = list(model.feature_names_in_)
+    batch = to_arrow(frame, inputs_for(tuple(names), wide=WIDE, sample=rows).features)
+    outputs = predict(batch)
+    for start in (0, BLOCK):
+        block = to_pandas(batch.slice(start, BLOCK))
+        shares = model.predict_proba(block) if classes else None
+        expected = model.predict(block) if shares is None else shares[:, 1] if classes == 2 else shares.max(axis=1)
+        assert bits(outputs.score[start : start + BLOCK]) == bits(expected)
+        if classes:
+            found = texts(outputs)[start : start + BLOCK]
+            assert found == [str(one) for one in model.predict(block).tolist()]
+
+
+def test_a_linear_model_refuses_the_row_that_the_library_refuses(tmp_path: Path) -> None:
+    rows = wide_rows(3000, seed=4).filter(pc.is_valid(wide_rows(3000, seed=4)["seats"]))
+    frame = to_pandas(rows)[["distance", "seats"]].fillna(0)
+    predict, _ = saved(LogisticRegression().fit(frame, frame["distance"] > 0), tmp_path)
+    scored = score_blocks(rows.select(["distance", "seats"]).combine_chunks().to_batches()[0], predict=predict)
+    missing = rows["distance"].is_null().to_pylist()
+    assert [(one, what) for one, what in zip(scored.reason, scored.detail, strict=True)] == [
+        ("MODEL", "ValueError") if gone else (None, None) for gone in missing
+    ]
 
 
 def poisson(rows: Any) -> Pipeline:
@@ -143,7 +186,7 @@ def test_labels_are_text(tmp_path: Path) -> None:
     frame = to_pandas(wide_rows(300))
     model.fit(frame, frame["seats"].fillna(0) > 100)
     predict, found = saved(model, tmp_path)
-    assert set(predict(found.sample).label) == {"False", "True"}
+    assert set(texts(predict(found.sample))) == {"False", "True"}
 
 
 def test_inputs_leave_out_what_the_pipeline_drops() -> None:

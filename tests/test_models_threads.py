@@ -21,6 +21,7 @@ from xgboost import XGBClassifier
 from spark_scoring.models import flavor
 from spark_scoring.models.guard import Guard
 from spark_scoring.models.package import archive_of, read_package
+from spark_scoring.models.sent import Sent
 from spark_scoring.models.workers import Shipped, scorer
 from spark_scoring.spec.wide import WideTable
 
@@ -70,7 +71,8 @@ def test_a_task_uses_one_thread(spark: SparkSession, tmp_path: Path, name: str) 
         role="champion", name=name, version="1", digest=package.digest, spec=package.spec,
         archive=spark.sparkContext.broadcast(archive_of(package)), columns=tuple(NAMES),
     )  # fmt: skip
-    score = scorer(tuple(NAMES), models=(shipped,), guard=Guard())
+    sent = Sent.of(NAMES, types=dict.fromkeys(NAMES, "double"))
+    score = scorer(sent, models=(shipped,), guard=Guard())
 
     def others(*given: pa.Array) -> pa.Array:
         """CPU of the process beyond that of the thread that scores, as a share; the first call loads the model."""
@@ -81,5 +83,5 @@ def test_a_task_uses_one_thread(spark: SparkSession, tmp_path: Path, name: str) 
         return pa.array([(process - thread) / thread] * len(given[0]))
 
     rows = spark.createDataFrame(pa.table(columns)).repartition(TASKS)
-    share = arrow_udf(others, returnType="double")(F.lit(True), *NAMES)
+    share = arrow_udf(others, returnType="double")(F.lit(True), *map(F.expr, sent.expressions()))
     assert rows.select(F.max(share)).first()[0] < 0.2

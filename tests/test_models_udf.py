@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import runtime_models
 from models_data import WIDE, bits, fitted, wide_rows
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -51,9 +52,12 @@ CLASSES = {"three": 3, "line": 0}
 @pytest.fixture(scope="module", autouse=True)
 def own_classes_travel() -> Iterator[None]:
     """Workers cannot import the tests: estimators defined here are pickled with their code."""
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    own = (sys.modules[__name__], runtime_models)
+    for module in own:
+        cloudpickle.register_pickle_by_value(module)
     yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    for module in own:
+        cloudpickle.unregister_pickle_by_value(module)
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +134,33 @@ def test_rejected_rows_are_not_scored(spark: SparkSession, packages: dict[str, P
     }
     assert {e for found in entries(score_rows(rows, both, where=F.lit(False))).values() for e in found} == {None}
     assert some == {key: every[key] if key in wanted else [None, None] for key in every}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_labels_that_no_sample_showed_and_names_of_any_letters(
+    spark: SparkSession, packages: dict[str, Package], tmp_path: Path
+) -> None:
+    known, strange = ["a/b,`c`", "%2F é 日本", ""], "never seen"
+    texts = pa.array([*known, strange, None] * 40)
+    rows = SAMPLE.slice(0, 200).set_column(SAMPLE.schema.get_field_index("carrier"), "carrier", texts)
+    sample = rows.filter(pc.invert(pc.equal(rows["carrier"], strange).fill_null(False)))
+    flavor.save_model(
+        runtime_models.Told(), tmp_path / "said", wide=WIDE, sample=sample, features=["distance", "carrier"]
+    )
+    package = read_package(tmp_path / "said", uri="said", name="a/b,c`d`", version="1,2")
+    assert sorted(package.classes) == sorted(known)
+    found = entries(
+        score_rows(spark.createDataFrame(rows), [
+            ScoredModel(role="shadow", package=package), ScoredModel(role="champion", package=packages["line"]),
+        ])
+    )  # fmt: skip
+    for row in rows.to_pylist():
+        said, line = found[row["id"]]
+        failed = row["distance"] is None
+        assert (said["model"], said["model_version"], said["role"]) == ("a/b,c`d`", "1,2", "shadow")
+        assert (said["score"], said["reason"]) == (row["distance"], "NOT_FINITE" if failed else None)
+        assert said["label"] == (None if failed else row["carrier"])
+        assert (line["model"], line["reason"], line["score"] is None) == ("line", None, False)
 
 
 def test_one_evaluation_however_often_it_is_read(spark: SparkSession, packages: dict[str, Package]) -> None:

@@ -63,6 +63,7 @@ def step_not_possible(where: str, *, problem: str) -> ConfigError:
 def needs_classic_session() -> ConfigError:
     """Spark Connect where the JVM's own session is needed."""
     return ConfigError(
-        "this session is one of Spark Connect, and the steps of a wide table run as functions in Spark's own JVM. "
+        "this session is one of Spark Connect, and the steps of a wide table, as compiled models, run as functions in "
+        "Spark's own JVM. "
         "Use a classic session, as spark-submit and SparkSession.builder.getOrCreate() without 'remote' make it."
     )

@@ -16,7 +16,7 @@ SOURCES = Path(__file__).parent / "java"
 EXPORT = Path(__file__).parent / "export"
 EXPORT_PACKAGE = "spark_scoring.exported"
 # of the sources for models, those that need a session of Spark
-IN_SESSION = ("ArrayTexts.java", "ModelCache.java", "ModelScores.java")
+IN_SESSION = ("AnsweredScores.java", "ArrayTexts.java", "ModelCache.java", "ModelScores.java", "ScoreEntries.java")
 PACKAGE = "spark_scoring.jvm"
 CATALOG = "spark_scoring"
 _SETTING = f"spark.sql.catalog.{CATALOG}"
@@ -27,12 +27,17 @@ LONGEST = ("spark.sql.codegen.hugeMethodLimit", "8000")
 _LONGEST_OF_SPARK = "65535"
 
 
+def is_remote(spark: SparkSession) -> bool:
+    """Whether the session is one of Spark Connect, which takes no functions of Java."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
 def ready(spark: SparkSession) -> None:
     """See to it that `call` can be used in the session; a second time costs next to nothing.
 
     Raises: ConfigError: the session is one of Spark Connect, which takes no functions.
     """
-    if type(spark).__module__.startswith("pyspark.sql.connect"):
+    if is_remote(spark):
         raise needs_classic_session()
     jvm: Any = spark._jvm
     thread = jvm.Thread.currentThread()

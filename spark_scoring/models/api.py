@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame, SparkSession
 
+from spark_scoring.jvm.functions import is_remote
 from spark_scoring.models import udf
 from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.flavor import resolve
@@ -20,7 +21,8 @@ from spark_scoring.models.udf import ScoredModel
 Model: TypeAlias = ScoredModel | Package | str | Path
 CHAMPION, SHADOW = "champion", "shadow"
 # by Spark application, of each digest and runtime asked for: its golden sample is scored once
-_ADMITTED: "WeakKeyDictionary[SparkContext, dict[tuple[str, str | None], ScoredModel]]" = WeakKeyDictionary()
+_ADMITTED: "WeakKeyDictionary[SparkContext | SparkSession, dict[tuple[str, str | None], ScoredModel]]"
+_ADMITTED = WeakKeyDictionary()
 
 
 def score_rows(
@@ -41,7 +43,8 @@ def score_rows(
 
     A model is admitted first, as a job admits it: its golden sample must give its recorded scores, and it is scored in
     the JVM where its compiled form agrees with the library; `runtime`, `arrow` or `compiled`, asks for one form. That
-    runs small jobs, once for each model; over `frame` none is run. A `ScoredModel` is taken as it is.
+    runs small jobs, once for each model; over `frame` none is run. A `ScoredModel` is taken as it is. With Spark
+    Connect every model is scored in its Arrow form; the package must be installed where the workers are.
 
     `scores` is array<struct<role, model, model_version, score double, label, reason, detail>>, texts but for the
     score. An entry without a score has a `reason`: `FEATURE`, `MODEL`, `MODEL_CRASH` or `NOT_FINITE`. Rows for which
@@ -68,7 +71,7 @@ class _Place:
         if isinstance(model, ScoredModel):
             return model
         package = model if isinstance(model, Package) else self._resolved(str(model))
-        known = _ADMITTED.setdefault(self.spark.sparkContext, {})
+        known = _ADMITTED.setdefault(self.spark if is_remote(self.spark) else self.spark.sparkContext, {})
         key = package.digest, self.runtime
         if key not in known:
             known[key] = admitted(self.spark, package, role=role, runtime=self.runtime)

@@ -23,23 +23,36 @@ HALVES, PARTS = 2, 32
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Scored:
-    """Per row a score and a label, or the reason why there is none and the kind of failure."""
+    """Per row a score and its label, as the place in `names`, or why there is none and the kind of failure."""
 
     score: npt.NDArray[np.float64]
-    label: npt.NDArray[np.object_]
+    place: npt.NDArray[np.int32]
+    names: list[str]
     reason: npt.NDArray[np.object_]
     detail: npt.NDArray[np.object_]
     failed: npt.NDArray[np.bool_]
 
     @staticmethod
     def empty(rows: int) -> "Scored":
-        label, reason, detail = (np.full(rows, None, dtype=object) for _ in range(3))
-        failed = np.zeros(rows, dtype=bool)
-        return Scored(score=np.full(rows, np.nan), label=label, reason=reason, detail=detail, failed=failed)
+        reason, detail = (np.full(rows, None, dtype=object) for _ in range(2))
+        score, place, failed = np.full(rows, np.nan), np.full(rows, -1, np.int32), np.zeros(rows, dtype=bool)
+        return Scored(score=score, place=place, names=[], reason=reason, detail=detail, failed=failed)
+
+    @property
+    def label(self) -> npt.NDArray[np.object_]:
+        """The labels as text, None for none."""
+        return np.array([*self.names, None], dtype=object)[self.place]
+
+    def take(self, rows: slice, outputs: Outputs) -> None:
+        """What the model says of these rows; of a block that was filled up, its first rows."""
+        self.names.extend(name for name in outputs.names if name not in self.names)
+        count = rows.stop - rows.start
+        self.score[rows] = outputs.score[:count]
+        self.place[rows] = outputs.places(self.names)[:count]
 
     def fail(self, rows: slice | npt.NDArray[np.bool_], *, reason: str, detail: str | None = None) -> None:
         self.reason[rows], self.detail[rows] = reason, detail
-        self.label[rows], self.failed[rows] = None, True
+        self.place[rows], self.failed[rows] = -1, True
 
 
 def score_blocks(batch: pa.RecordBatch, *, predict: Predict, before: Callable[[], None] = lambda: None) -> Scored:
@@ -79,8 +92,7 @@ def _score(part: pa.RecordBatch, start: int, *, predict: Predict, before: Callab
         for at in range(0, part.num_rows, step):
             _score(part.slice(at, step), start + at, predict=predict, before=before, scored=scored)
         return
-    scored.score[rows] = outputs.score[: part.num_rows]
-    scored.label[rows] = outputs.label[: part.num_rows]
+    scored.take(rows, outputs)
 
 
 def _filled(part: pa.RecordBatch) -> pa.RecordBatch:

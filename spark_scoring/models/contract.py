@@ -1,7 +1,7 @@
 """What a model promises: the features it reads, what comes out, and how exactly. No Spark, no MLflow."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -126,10 +126,18 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Outputs:
-    """One score and one label per row, in the rows' order; the label is None in a regression."""
+    """One score per row, in the rows' order, and the place of its label in `names`; -1 where it has none."""
 
     score: npt.NDArray[np.float64]
-    label: npt.NDArray[np.object_]
+    label: npt.NDArray[np.integer]
+    names: tuple[str, ...] = ()
+
+    def places(self, names: Sequence[str]) -> npt.NDArray[np.integer]:
+        """The places of the labels in other names, which hold these."""
+        if self.names == tuple(names):
+            return self.label
+        places: npt.NDArray[np.integer] = np.array([*(names.index(name) for name in self.names), -1])[self.label]
+        return places
 
 
 # What a runtime's `load(folder, spec)` returns; called once per block of rows, it may raise on any of them.
@@ -153,9 +161,17 @@ def task_of(classes: tuple[str, ...]) -> Task:
 def outputs_of(shares: npt.NDArray[np.float64], classes: tuple[str, ...]) -> Outputs:
     """Outputs from one probability per class: the class of the greatest, the first of equal ones, is the label."""
     score = shares[:, 1] if len(classes) == 2 else shares.max(axis=1)
-    return Outputs(score=score, label=np.array(classes, dtype=object)[shares.argmax(axis=1)])
+    label = shares[:, 1] > shares[:, 0] if len(classes) == 2 else shares.argmax(axis=1)
+    return Outputs(score=score, label=label.astype(np.int32), names=classes)
 
 
 def unlabelled(score: npt.NDArray[np.float64]) -> Outputs:
     """The outputs of a regression."""
-    return Outputs(score=score, label=np.full(len(score), None, dtype=object))
+    return Outputs(score=score, label=np.full(len(score), -1))
+
+
+def labelled(score: npt.NDArray[np.float64], texts: Iterable[str | None]) -> Outputs:
+    """Outputs with labels as the model says them, None for none."""
+    places: dict[str, int] = {}
+    label = np.array([-1 if text is None else places.setdefault(text, len(places)) for text in texts], dtype=int)
+    return Outputs(score=score, label=label, names=tuple(places))

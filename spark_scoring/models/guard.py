@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from spark_scoring.spec.read import Reader
@@ -35,15 +34,15 @@ def guard_of(spark: SparkSession) -> Guard:
     """
     timeout = Reader(value=spark.conf.get(TIMEOUT, DEFAULT_TIMEOUT), source=TIMEOUT).duration()
     isolation = Reader(value=spark.conf.get(ISOLATION, ON_RETRY), source=ISOLATION).one_of(ON_RETRY, ALWAYS)
-    return Guard(timeout_s=timeout.total_seconds(), isolate=isolation == ALWAYS or tries_once(spark.sparkContext))
+    return Guard(timeout_s=timeout.total_seconds(), isolate=isolation == ALWAYS or tries_once(spark))
 
 
-def tries_once(context: SparkContext) -> bool:
+def tries_once(spark: SparkSession) -> bool:
     """Whether the first lost worker fails the job: there is no second attempt in which to find the row."""
-    master = str(context.master)
+    master = str(spark.conf.get("spark.master", ""))
     if master == "local" or (master.startswith("local[") and "," not in master):
         return True
-    return context.getConf().get("spark.task.maxFailures", "4") == "1"
+    return spark.conf.get("spark.task.maxFailures", "4") == "1"
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +20,7 @@ from spark_scoring.models.contract import (
     Predict,
     Saved,
     Tolerance,
+    labelled,
     outputs_of,
     unlabelled,
 )
@@ -112,7 +113,7 @@ def _predict(
     if not classes:
         return unlabelled(answer.values[:, 0])
     outputs = outputs_of(answer.values, classes)
-    return outputs if answer.label is None else replace(outputs, label=answer.label)
+    return outputs if answer.label is None else labelled(outputs.score, answer.label)
 
 
 def _bytes(model: Any) -> bytes:

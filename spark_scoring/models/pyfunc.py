@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from threadpoolctl import ThreadpoolController
 
 from spark_scoring.errors import ambiguous_output, unnamed_inputs
-from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, unlabelled
+from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, labelled, unlabelled
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.matrix import check_names
 from spark_scoring.models.registry import quiet
@@ -70,10 +69,7 @@ def _predict(
     values = found[score].to_numpy(dtype=np.float64, na_value=np.nan)
     if not classes:
         return unlabelled(values)
-    label: npt.NDArray[np.object_] = np.array(
-        [None if pd.isna(one) else str(one) for one in found[LABEL]], dtype=object
-    )
-    return Outputs(score=values, label=label)
+    return labelled(values, (None if pd.isna(one) else str(one) for one in found[LABEL]))
 
 
 def _table(found: Any) -> pd.DataFrame:

@@ -102,5 +102,6 @@ def _laid_out(block: Inputs, *, as_in: Inputs) -> Inputs:
 
 def joined(parts: Sequence[Outputs], *, rows: int) -> Outputs:
     """The outputs of all blocks, without those of rows that were repeated."""
+    names = tuple(dict.fromkeys(name for one in parts for name in one.names))
     score = np.concatenate([one.score for one in parts])[:rows]
-    return Outputs(score=score, label=np.concatenate([one.label for one in parts])[:rows])
+    return Outputs(score=score, label=np.concatenate([one.places(names) for one in parts])[:rows], names=names)

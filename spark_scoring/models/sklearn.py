@@ -17,7 +17,18 @@ import pyarrow as pa
 from threadpoolctl import ThreadpoolController
 
 from spark_scoring.errors import untrusted_model
-from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, RowByRow, Saved, unlabelled
+from spark_scoring.models.contract import (
+    Inputs,
+    ModelSpec,
+    Outputs,
+    Predict,
+    RowByRow,
+    Saved,
+    labelled,
+    outputs_of,
+    unlabelled,
+)
+from spark_scoring.models.decisions import decided, decisions, is_linear
 from spark_scoring.models.describe import classes_of, inputs_of, tolerance_of
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.libraries import version_of
@@ -158,6 +169,8 @@ def _predict(
         inputs = frame if model.prepare is None else model.prepare.transform(frame)
         if not in_blocks:
             return _asked(model.last, inputs, classes)
+        if is_linear(model.last, inputs):
+            return _asked(decided(model.last), decisions(model.last, inputs), classes)
         return joined([_asked(model.last, block, classes) for block in blocks_of(inputs)], rows=batch.num_rows)
 
 
@@ -173,21 +186,19 @@ def _regressed(model: Any, inputs: pd.DataFrame) -> Outputs:
 
 def _classified(model: Any, inputs: pd.DataFrame, classes: tuple[str, ...]) -> Outputs:
     shares = np.asarray(model.predict_proba(inputs), dtype=np.float64)
-    score = shares[:, 1] if len(classes) == 2 else shares.max(axis=1)
-    return Outputs(score=score, label=_labels(model, inputs, shares, classes))
+    outputs = outputs_of(shares, classes)
+    if _greatest_wins(model) and _lead(shares) > NEAR_TIE:
+        return outputs
+    # the probabilities cannot tell what `predict` says
+    return labelled(outputs.score, (str(value) for value in np.asarray(model.predict(inputs)).tolist()))
 
 
-def _labels(
-    model: Any, inputs: pd.DataFrame, shares: npt.NDArray[np.float64], classes: tuple[str, ...]
-) -> npt.NDArray[np.object_]:
-    """What `predict` says, as text; asked only where the probabilities cannot tell."""
-    best = np.partition(shares, -2, axis=1)[:, -2:]
-    if _greatest_wins(model) and (best[:, 1] - best[:, 0] > NEAR_TIE).all():
-        names: npt.NDArray[np.object_] = np.array(classes, dtype=object)[shares.argmax(axis=1)]
-        return names
-    texts = np.full(len(shares), None, dtype=object)
-    texts[:] = [str(value) for value in np.asarray(model.predict(inputs)).tolist()]
-    return texts
+def _lead(shares: npt.NDArray[np.float64]) -> float:
+    """By how much the greatest probability leads at least."""
+    if shares.shape[1] == 2:
+        return float(np.abs(shares[:, 1] - shares[:, 0]).min())
+    best = np.partition(shares, -2, axis=1)
+    return float((best[:, -1] - best[:, -2]).min())
 
 
 def _greatest_wins(model: Any) -> bool:

@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from spark_scoring.errors import feature_missing, feature_type, name_taken
-from spark_scoring.jvm.functions import no_huge_methods, ready
-from spark_scoring.models.compiled.column import entry
+from spark_scoring.jvm.functions import is_remote, no_huge_methods, ready
+from spark_scoring.models import remote
+from spark_scoring.models.compiled.column import answered, entry
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Feature
 from spark_scoring.models.guard import guard_of
 from spark_scoring.models.package import Package, archive_of
-from spark_scoring.models.workers import Shipped, answer_name, answer_type, scorer
-from spark_scoring.spec.sql_tokens import quote
+from spark_scoring.models.sent import Sent
+from spark_scoring.models.workers import Shipped, answer_type, scorer
 
 SCORES = "scores"
 SCORES_TYPE = (
@@ -80,36 +81,30 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     Raises: ConfigError if a feature is missing, has another type, or `scores` exists already.
     """
     _check(frame, models)
+    session = frame.sparkSession
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     arrow = [model for model in models if model.compiled is None]
-    no_huge_methods(frame.sparkSession)
-    if len(arrow) < len(models):
-        ready(frame.sparkSession)
-    beside = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted)) if arrow else frame
+    no_huge_methods(session)
+    if not is_remote(session) or len(arrow) < len(models):
+        ready(session)
+    if arrow:
+        made = remote.answered if is_remote(session) else answered
+        told = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted))
+        frame = told.withColumn(SCORES, made(F.col(_ARROW), [(one.role, one.package) for one in arrow])).drop(_ARROW)
+        if len(arrow) == len(models):
+            return frame
+    places = iter(range(len(arrow)))
     entries = [
-        F.expr(_entry(model, f"{_ARROW}.{answer_name(arrow.index(model))}"))
-        if model.compiled is None
-        else entry(model.compiled, role=model.role, package=model.package, wanted=wanted, columns=model.columns)
-        for model in models
+        entry(one.compiled, role=one.role, package=one.package, wanted=wanted, columns=one.columns)
+        if one.compiled
+        else F.col(SCORES)[next(places)]
+        for one in models
     ]
-    return beside.withColumn(SCORES, F.array(*entries)).drop(_ARROW)
-
-
-def _entry(model: ScoredModel, answer: str) -> str:
-    """The entry of `scores`, of what the workers said and what the JVM knows itself; null where they said nothing."""
-    constants = {"role": model.role, "model": model.package.name, "model_version": model.package.version}
-    fields = {name: f"if({answer} is null, null, {quote(value)})" for name, value in constants.items()}
-    fields["score"] = f"{answer}.score"
-    fields["label"] = f"{answer}.label" if model.package.spec.classes else "cast(null as string)"
-    fields |= {name: f"{answer}.failure.{name}" for name in ("reason", "detail")}
-    entries = ", ".join(f"'{name}', {value}" for name, value in fields.items())
-    return f"if({answer} is null, null, named_struct({entries}))"
+    return frame.withColumn(SCORES, F.array(*entries))
 
 
 def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> Column:
     """The answers of these models, made by one function in Python workers."""
-    context = frame.sparkSession.sparkContext
-    broadcasts = _SENT.setdefault(context, _Broadcasts())
     shipped = tuple(
         Shipped(
             role=model.role,
@@ -117,22 +112,32 @@ def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> C
             version=model.package.version,
             digest=model.package.digest,
             spec=model.package.spec,
-            archive=broadcasts.get(model.package, context),
+            archive=_archive(model.package, frame.sparkSession),
             columns=tuple(map(model.column, model.package.features)),
         )
         for model in models
     )
     names = tuple(dict.fromkeys(name for model in shipped for name in model.columns))
-    guard = guard_of(frame.sparkSession)
-    function = scorer(names, models=shipped, guard=guard)
+    sent = Sent.of(names, types=_types(frame))
+    function = scorer(sent, models=shipped, guard=guard_of(frame.sparkSession))
     # without this, Spark copies the call into every filter that reads a score, and the model runs again
-    score = arrow_udf(function, returnType=answer_type(shipped)).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
-    found: Column = score(wanted, *(F.col(f"`{name}`") for name in names))
+    score = arrow_udf(function, returnType=answer_type(len(shipped))).asNondeterministic()  # type: ignore[call-overload]  # its stub knows no *columns
+    found: Column = score(wanted, *map(F.expr, sent.expressions()))
     return found
 
 
+def _archive(package: Package, spark: SparkSession) -> "Broadcast[bytes] | remote.Carried":
+    if is_remote(spark):
+        return remote.Carried(value=archive_of(package))
+    return _SENT.setdefault(spark.sparkContext, _Broadcasts()).get(package, spark.sparkContext)
+
+
+def _types(frame: DataFrame) -> dict[str, str]:
+    return {column.name.lower(): column.dataType.simpleString() for column in frame.schema}
+
+
 def _check(frame: DataFrame, models: Sequence[ScoredModel]) -> None:
-    types = {column.name.lower(): column.dataType.simpleString() for column in frame.schema}
+    types = _types(frame)
     if SCORES in types:
         raise name_taken("score_rows", given=SCORES, taken_by="a column of the frame")
     for model in models:

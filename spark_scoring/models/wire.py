@@ -63,11 +63,16 @@ def batch_of(content: bytearray) -> pa.RecordBatch:
 
 def outputs_bytes(outputs: Outputs) -> bytes:
     """Scores and labels, bit by bit."""
-    return batch_bytes(pa.record_batch({"score": outputs.score, "label": pa.array(outputs.label, pa.string())}))
+    places = pa.array(outputs.label, pa.int32(), mask=outputs.label < 0)
+    label = pa.DictionaryArray.from_arrays(places, pa.array(outputs.names, pa.string()))
+    return batch_bytes(pa.record_batch({"score": outputs.score, "label": label}))
 
 
 def outputs_of(content: bytearray) -> Outputs:
     """Scores and labels again."""
     batch = batch_of(content)
-    score = batch["score"].to_numpy()
-    return Outputs(score=np.array(score), label=batch["label"].to_numpy(zero_copy_only=False))
+    label = batch["label"]
+    places = label.indices.fill_null(-1).to_numpy()
+    return Outputs(
+        score=np.array(batch["score"].to_numpy()), label=np.array(places), names=tuple(label.dictionary.to_pylist())
+    )

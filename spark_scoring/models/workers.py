@@ -1,12 +1,13 @@
 """What runs in the workers: one function for all models of a job. No Spark session, no MLflow, no YAML."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from spark_scoring.errors import SparkScoringError
@@ -16,12 +17,15 @@ from spark_scoring.models.contract import ModelSpec, Predict
 from spark_scoring.models.failure import ModelCrash
 from spark_scoring.models.guard import Guard, watched
 from spark_scoring.models.isolated import ISOLATION, NotLoadedError
+from spark_scoring.models.sent import Sent
 
 if TYPE_CHECKING:
     from pyspark import Broadcast
 
+    from spark_scoring.models.remote import Carried
+
 NOT_LOADED = "not loaded: "
-_FAILURE = pa.struct({"reason": pa.string(), "detail": pa.string()})
+_TOLD = pa.struct({"label": pa.string(), "reason": pa.string(), "detail": pa.string()})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,45 +37,39 @@ class Shipped:
     version: str
     digest: str
     spec: ModelSpec
-    archive: "Broadcast[bytes]"
+    archive: "Broadcast[bytes] | Carried"
     columns: tuple[str, ...]
 
 
-def scorer(names: tuple[str, ...], *, models: tuple[Shipped, ...], guard: Guard) -> Callable[..., pa.Array]:
-    """The function that Spark calls: whether a row is wanted, then the columns of these names."""
+def scorer(sent: Sent, *, models: tuple[Shipped, ...], guard: Guard) -> Callable[..., pa.Array]:
+    """The function that Spark calls: whether a row is wanted, then what was sent."""
 
     def score(*columns: pa.Array) -> pa.Array:
-        return scores_of(dict(zip(names, columns[1:], strict=True)), wanted=columns[0], models=models, guard=guard)
+        return scores_of(sent.columns(columns[1:]), wanted=columns[0], models=models, guard=guard)
 
     return score
 
 
-def answer_name(place: int) -> str:
-    """The field in which a model's answer comes back."""
-    return f"m{place}"
+def answer_type(models: int) -> str:
+    """What comes back of the workers: all that differs from row to row, and nothing else.
 
-
-def answer_type(models: tuple[Shipped, ...]) -> str:
-    """What comes back of the workers: all that differs from row to row, and nothing else."""
-    fields = [
-        f"{answer_name(i)}: struct<score: double, {'label: string, ' if model.spec.classes else ''}"
-        "failure: struct<reason: string, detail: string>>"
-        for i, model in enumerate(models)
-    ]
-    return f"struct<{', '.join(fields)}>"
+    For each model a score, null where there is none, and the place of its label among the model's classes, -1 for none.
+    What else there is to tell of a row, one entry for each model, is null for nearly all rows.
+    """
+    fields = [f"score_{i}: double, label_{i}: int" for i in range(models)]
+    return f"struct<{', '.join(fields)}, told: array<struct<label: string, reason: string, detail: string>>>"
 
 
 def scores_of(columns: dict[str, pa.Array], *, wanted: pa.Array, models: tuple[Shipped, ...], guard: Guard) -> pa.Array:
-    """What each model says of each row, in fields of their own, null where the row is not wanted; see `answer_type`."""
+    """What the models say of each row, null where the row is not wanted; see `answer_type`."""
     asked = np.asarray(wanted.to_numpy(zero_copy_only=False), dtype=bool)
     kept = {name: column if asked.all() else column.filter(wanted) for name, column in columns.items()}
     rows = int(asked.sum())
     way = _way(models, guard)
-    answers = [_answer(_score(kept, rows, model, way=way), has_label=bool(model.spec.classes)) for model in models]
+    answer = _answer([_score(kept, rows, model, way=way) for model in models], models=models)
     if rows < len(asked):
-        places = pa.array(np.cumsum(asked) - 1, pa.int64(), mask=~asked)
-        answers = [answer.take(places) for answer in answers]
-    return pa.StructArray.from_arrays(answers, names=[answer_name(i) for i in range(len(models))])
+        answer = answer.take(pa.array(np.cumsum(asked) - 1, pa.int64(), mask=~asked))
+    return answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,15 +129,36 @@ def _said(error: Exception) -> str:
     return str(error) if ours else type(error).__name__
 
 
-def _answer(scored: Scored, *, has_label: bool) -> pa.StructArray:
-    failed = scored.failed if scored.failed.any() else None
-    columns = {"score": pa.array(scored.score.astype(float, copy=False), pa.float64(), mask=failed)}
-    if has_label:
-        columns["label"] = pa.array(scored.label, pa.string())
-    columns["failure"] = _failures(scored) if failed is not None else pa.nulls(len(scored.score), _FAILURE)
+def _answer(scores: Sequence[Scored], *, models: tuple[Shipped, ...]) -> pa.StructArray:
+    columns = {}
+    for i, (scored, model) in enumerate(zip(scores, models, strict=True)):
+        columns[f"score_{i}"] = pa.array(
+            scored.score, pa.float64(), mask=scored.failed if scored.failed.any() else None
+        )
+        columns[f"label_{i}"] = pa.array(_places(scored, model.spec.classes))
+    columns["told"] = _told(scores, models)
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
 
 
-def _failures(scored: Scored) -> pa.StructArray:
-    told = [pa.array(scored.reason, pa.string()), pa.array(scored.detail, pa.string())]
-    return pa.StructArray.from_arrays(told, fields=list(_FAILURE), mask=pa.array(~scored.failed))
+def _places(scored: Scored, classes: tuple[str, ...]) -> npt.NDArray[np.int32]:
+    """The places of the labels among the classes; -1 for none, and for a label of the model's own."""
+    if scored.names == list(classes):
+        return scored.place
+    places = [classes.index(name) if name in classes else -1 for name in scored.names]
+    return np.array([*places, -1], np.int32)[scored.place]
+
+
+def _told(scores: Sequence[Scored], models: tuple[Shipped, ...]) -> pa.ListArray:
+    """For each row one entry for each model, where one of them failed or has a label that is none of its classes."""
+    rows, others = len(scores[0].score), np.zeros(len(scores[0].score), dtype=bool)
+    for scored, model in zip(scores, models, strict=True):
+        others |= scored.failed
+        if not set(scored.names) <= set(model.spec.classes):
+            others |= (scored.place >= 0) & (_places(scored, model.spec.classes) < 0)
+    if not others.any():
+        return pa.nulls(rows, pa.list_(_TOLD))
+    texts = [[scored.label[others], scored.reason[others], scored.detail[others]] for scored in scores]
+    columns = [pa.array(np.stack(column, axis=1).ravel(), pa.string()) for column in zip(*texts, strict=True)]
+    entries = pa.StructArray.from_arrays(columns, fields=list(_TOLD))
+    ends = np.concatenate([[0], np.cumsum(others)]) * len(models)
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), entries, mask=pa.array(~others))

@@ -26,6 +26,7 @@ public class Functions implements FunctionCatalog {
     int colon = text.indexOf(':');
     String kind = text.substring(0, colon), rest = text.substring(colon + 1);
     if (kind.equals("scores")) return new ModelScores(rest);
+    if (kind.equals("answered")) return new AnsweredScores(rest);
     if (kind.equals("side")) return new Side(rest);
     if (kind.equals("as_of_index")) return new AsOfIndex(rest);
     if (kind.equals("as_of_indexes")) return new AsOfIndexes(rest);

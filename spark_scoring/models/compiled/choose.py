@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import not_compiled
+from spark_scoring.jvm.functions import is_remote
 from spark_scoring.models.blocks import Scored, score_blocks
 from spark_scoring.models.compiled.compile import Compiled, compiled
 from spark_scoring.models.compiled.draft import NotCompiled
@@ -62,7 +63,7 @@ def admitted(spark: SparkSession, package: Package, *, role: str, runtime: str |
 
 def chosen(spark: SparkSession, package: Package) -> Choice:
     """The form of a model: compiled if it has such a form that agrees with the library."""
-    if type(spark).__module__.startswith("pyspark.sql.connect"):
+    if is_remote(spark):
         return Choice(compiled=None, why="a session of Spark Connect takes no functions")
     if package.digest not in _CHOSEN:
         _CHOSEN[package.digest] = _choose(spark, package)

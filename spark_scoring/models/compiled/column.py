@@ -3,7 +3,7 @@
 import atexit
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from time import time as now
@@ -25,8 +25,7 @@ def entry(model: Compiled, *, role: str, package: Package, wanted: Column, colum
 
     `columns`: where features stand in the frame, by their names in lower case, if not under their own.
     """
-    parts = (model.key, str(_file(model)), role, package.name, package.version)
-    name = "/".join(quote(part, safe="") for part in parts)
+    name = _text(model.key, str(_file(model)), role, package.name, package.version)
     # as SQL: a column is a handful of calls to the JVM
     there = {name: columns.get(name.lower(), name) for name in (*model.numbers, *model.texts)}
     numbers = ", ".join(f"coalesce(cast(`{there[name]}` as double), double('NaN'))" for name in model.numbers)
@@ -37,6 +36,16 @@ def entry(model: Compiled, *, role: str, package: Package, wanted: Column, colum
         F.expr(f"cast(array({numbers}) as array<double>)"),
         F.expr(f"cast(array({texts}) as array<string>)"),
     )
+
+
+def answered(answer: Column, models: Iterable[tuple[str, Package]]) -> Column:
+    """The entries of these roles and models, of what the workers said of them; null where they said nothing."""
+    names = ",".join(_text(role, package.name, package.version, *package.classes) for role, package in models)
+    return F.call_function(f"{CATALOG}.`answered:{names}`", answer)
+
+
+def _text(*parts: str) -> str:
+    return "/".join(quote(part, safe="") for part in parts)
 
 
 def _file(model: Compiled) -> Path:

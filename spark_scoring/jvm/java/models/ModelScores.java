@@ -7,14 +7,9 @@ import java.util.LinkedHashMap;
 import org.apache.spark.SparkContext;
 import org.apache.spark.broadcast.Broadcast;
 import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
-import org.apache.spark.sql.catalyst.expressions.UnsafeProjection;
-import org.apache.spark.sql.catalyst.expressions.UnsafeRow;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 import scala.reflect.ClassTag$;
@@ -26,30 +21,27 @@ import scala.reflect.ClassTag$;
  * is `key/file/role/model/version`, each part quoted for URLs.
  */
 public class ModelScores extends Bound {
-  private static final String[] FIELDS = {"role", "model", "model_version", "score", "label", "reason", "detail"};
   private static final UTF8String MODEL = UTF8String.fromString("MODEL"), VALUE = UTF8String.fromString("ValueError");
   private static final UTF8String NOT_FINITE = UTF8String.fromString("NOT_FINITE");
-  private static final int KEPT = 16, SCORE = 3;
+  private static final int KEPT = 16;
   private static final LinkedHashMap SENT = new LinkedHashMap(16, 0.75f, true);
   private final String key;
-  private final UTF8String role, model, version;
+  private final String[] names;
   private final Broadcast content;
   private transient Model loaded;
   private transient Model.Row row;
   private transient ArrayTexts given;
-  private transient UnsafeRow[] scored;
+  private transient ScoreEntries entries;
 
   ModelScores(String text) {
     super(text);
     String[] parts = text.split("/");
     key = part(parts[0]);
     content = sent(key, part(parts[1]));
-    role = UTF8String.fromString(part(parts[2]));
-    model = UTF8String.fromString(part(parts[3]));
-    version = UTF8String.fromString(part(parts[4]));
+    names = new String[] {part(parts[2]), part(parts[3]), part(parts[4])};
   }
 
-  private static String part(String text) {
+  static String part(String text) {
     return java.net.URLDecoder.decode(text, java.nio.charset.StandardCharsets.UTF_8);
   }
 
@@ -80,11 +72,7 @@ public class ModelScores extends Bound {
   }
 
   public DataType resultType() {
-    StructType type = new StructType();
-    for (int i = 0; i < FIELDS.length; i++) {
-      type = type.add(FIELDS[i], FIELDS[i].equals("score") ? DataTypes.DoubleType : DataTypes.StringType);
-    }
-    return type;
+    return ScoreEntries.TYPE;
   }
 
   public InternalRow invoke(boolean wanted, ArrayData numbers, ArrayData texts) {
@@ -92,12 +80,10 @@ public class ModelScores extends Bound {
     if (row == null) load();
     fill(row.places, numbers);
     given.set(texts);
-    if (!loaded.run(row, given)) return entry(null, null, MODEL, VALUE);
+    if (!loaded.run(row, given)) return entries.other(null, null, MODEL, VALUE);
     double score = loaded.link.score(row.margins, row.label);
-    if (!(Math.abs(score) <= Double.MAX_VALUE)) return entry(null, null, NOT_FINITE, null);
-    UnsafeRow entry = scored[row.label[0]].copy();
-    entry.setDouble(SCORE, score);
-    return entry;
+    if (!(Math.abs(score) <= Double.MAX_VALUE)) return entries.other(null, null, NOT_FINITE, null);
+    return entries.scored(score, row.label[0]);
   }
 
   private static void fill(double[] places, ArrayData numbers) {
@@ -114,17 +100,10 @@ public class ModelScores extends Bound {
   private void load() {
     loaded = ModelCache.get(key, content);
     byte[][] labels = loaded.link.labels;
-    UnsafeProjection packed = UnsafeProjection.create((StructType) resultType());
-    scored = new UnsafeRow[Math.max(1, labels.length)];
-    for (int i = 0; i < scored.length; i++) {
-      UTF8String label = labels.length == 0 ? null : UTF8String.fromBytes(labels[i]);
-      scored[i] = packed.apply(entry(Double.valueOf(0), label, null, null)).copy();
-    }
+    UTF8String[] texts = new UTF8String[labels.length];
+    for (int i = 0; i < texts.length; i++) texts[i] = UTF8String.fromBytes(labels[i]);
+    entries = new ScoreEntries(names, texts);
     given = new ArrayTexts();
     row = new Model.Row(loaded);
-  }
-
-  private InternalRow entry(Double score, UTF8String label, UTF8String reason, UTF8String detail) {
-    return new GenericInternalRow(new Object[] {role, model, version, score, label, reason, detail});
   }
 }
