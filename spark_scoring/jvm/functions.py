@@ -16,7 +16,10 @@ SOURCES = Path(__file__).parent / "java"
 EXPORT = Path(__file__).parent / "export"
 EXPORT_PACKAGE = "spark_scoring.exported"
 # of the sources for models, those that need a session of Spark
-IN_SESSION = ("AnsweredScores.java", "ArrayTexts.java", "ModelCache.java", "ModelScores.java", "ScoreEntries.java")
+IN_SESSION = tuple(
+    f"{name}.java"
+    for name in ("AnsweredScores", "ArrayTexts", "ModelCache", "ModelScores", "ScoreArray", "ScoreEntries", "SentModel")
+)
 PACKAGE = "spark_scoring.jvm"
 CATALOG = "spark_scoring"
 _SETTING = f"spark.sql.catalog.{CATALOG}"

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from weakref import WeakKeyDictionary
 
 from pyspark import Broadcast, SparkContext
@@ -13,7 +14,7 @@ from pyspark.sql.pandas.functions import arrow_udf
 from spark_scoring.errors import feature_missing, feature_type, name_taken
 from spark_scoring.jvm.functions import is_remote, no_huge_methods, ready
 from spark_scoring.models import remote
-from spark_scoring.models.compiled.column import answered, entry
+from spark_scoring.models.compiled.column import Placed, answered, compiled_entries
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.contract import Feature
 from spark_scoring.models.guard import guard_of
@@ -26,7 +27,7 @@ SCORES_TYPE = (
     "array<struct<role: string, model: string, model_version: string, score: double, "
     "label: string, reason: string, detail: string>>"
 )
-_ARROW = "__arrow_scores"
+_ARROW, _COMPILED = "__arrow_scores", "__compiled_scores"
 KEPT_BROADCASTS = 16
 
 
@@ -84,23 +85,24 @@ def score_rows(frame: DataFrame, models: Sequence[ScoredModel], *, where: Column
     session = frame.sparkSession
     wanted = F.lit(True) if where is None else F.coalesce(where, F.lit(False))
     arrow = [model for model in models if model.compiled is None]
-    no_huge_methods(session)
-    if not is_remote(session) or len(arrow) < len(models):
-        ready(session)
-    if arrow:
-        made = remote.answered if is_remote(session) else answered
-        told = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted))
-        frame = told.withColumn(SCORES, made(F.col(_ARROW), [(one.role, one.package) for one in arrow])).drop(_ARROW)
-        if len(arrow) == len(models):
-            return frame
-    places = iter(range(len(arrow)))
-    entries = [
-        entry(one.compiled, role=one.role, package=one.package, wanted=wanted, columns=one.columns)
-        if one.compiled
-        else F.col(SCORES)[next(places)]
+    placed = [
+        Placed(form=one.compiled, role=one.role, package=one.package, columns=one.columns)
         for one in models
+        if one.compiled
     ]
-    return frame.withColumn(SCORES, F.array(*entries))
+    no_huge_methods(session)
+    if placed or not is_remote(session):
+        ready(session)
+    if not arrow:
+        return frame.withColumn(SCORES, compiled_entries(placed, wanted))
+    told = frame.withColumn(_ARROW, _arrow(frame, arrow, wanted))
+    made = remote.answered if is_remote(session) else answered
+    scored = told.withColumn(SCORES, made(F.col(_ARROW), [(one.role, one.package) for one in arrow])).drop(_ARROW)
+    if not placed:
+        return scored
+    both, ours, theirs = scored.withColumn(_COMPILED, compiled_entries(placed, wanted)), count(), count()
+    entries = [F.col(_COMPILED)[next(ours)] if one.compiled else F.col(SCORES)[next(theirs)] for one in models]
+    return both.withColumn(SCORES, F.array(*entries)).drop(_COMPILED)
 
 
 def _arrow(frame: DataFrame, models: Sequence[ScoredModel], wanted: Column) -> Column:

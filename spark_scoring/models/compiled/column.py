@@ -1,9 +1,10 @@
-"""An entry of `scores` as a Spark column, made by the JVM."""
+"""Entries of `scores` as a Spark column, made by the JVM."""
 
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import time as now
@@ -20,26 +21,58 @@ BUDGET_BYTES = 2**30
 PLANNED_S = 600
 
 
-def entry(model: Compiled, *, role: str, package: Package, wanted: Column, columns: Mapping[str, str]) -> Column:
-    """The entry of a model for each wanted row, null for the others. The functions of the JVM must be ready.
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """A compiled model with its role in a frame.
 
-    `columns`: where features stand in the frame, by their names in lower case, if not under their own.
+    `columns`: where features stand there, by their names in lower case, if not under their own.
     """
-    name = _text(model.key, str(_file(model)), role, package.name, package.version)
+
+    form: Compiled
+    role: str
+    package: Package
+    columns: Mapping[str, str]
+
+    @property
+    def numbers(self) -> list[str]:
+        return self._there(self.form.numbers)
+
+    @property
+    def texts(self) -> list[str]:
+        return self._there(self.form.texts)
+
+    def _there(self, names: Iterable[str]) -> list[str]:
+        return [self.columns.get(name.lower(), name).lower() for name in names]
+
+
+def compiled_entries(models: Sequence[Placed], wanted: Column) -> Column:
+    """The entries of the models for each wanted row, null for the others. The functions of the JVM must be ready."""
+    numbers = list(dict.fromkeys(name for model in models for name in model.numbers))
+    texts = list(dict.fromkeys(name for model in models for name in model.texts))
+    told = ",".join(
+        _text(
+            model.form.key, str(_file(model.form)), model.role, model.package.name, model.package.version,
+            _places(model.numbers, among=numbers), _places(model.texts, among=texts),
+        )
+        for model in models
+    )  # fmt: skip
     # as SQL: a column is a handful of calls to the JVM
-    there = {name: columns.get(name.lower(), name) for name in (*model.numbers, *model.texts)}
-    numbers = ", ".join(f"coalesce(cast(`{there[name]}` as double), double('NaN'))" for name in model.numbers)
-    texts = ", ".join(f"`{there[name]}`" for name in model.texts)
+    doubles = ", ".join(f"cast(`{name}` as double)" for name in numbers)
+    strings = ", ".join(f"`{name}`" for name in texts)
     return F.call_function(
-        f"{CATALOG}.`scores:{name}`",
+        f"{CATALOG}.`scores:{told}`",
         wanted,
-        F.expr(f"cast(array({numbers}) as array<double>)"),
-        F.expr(f"cast(array({texts}) as array<string>)"),
+        F.expr(f"cast(array({doubles}) as array<double>)"),
+        F.expr(f"cast(array({strings}) as array<string>)"),
     )
 
 
+def _places(names: Sequence[str], *, among: Sequence[str]) -> str:
+    return "*" if names == among else ".".join(str(among.index(name)) for name in names)
+
+
 def answered(answer: Column, models: Iterable[tuple[str, Package]]) -> Column:
-    """The entries of these roles and models, of what the workers said of them; null where they said nothing."""
+    """The entries of these roles and models, of what workers said of them; null where they said nothing."""
     names = ",".join(_text(role, package.name, package.version, *package.classes) for role, package in models)
     return F.call_function(f"{CATALOG}.`answered:{names}`", answer)
 

@@ -1,12 +1,9 @@
 package spark_scoring.jvm;
 
 import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.catalyst.util.GenericArrayData;
 import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DataTypes;
-import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
@@ -16,10 +13,8 @@ import org.apache.spark.unsafe.types.UTF8String;
  * `role/name/version/class/class…`, every part quoted for URLs.
  */
 public class AnsweredScores extends Bound {
-  private static final int BASE = Platform.BYTE_ARRAY_OFFSET;
   private final String[] models;
-  private transient ScoreEntries[] entries;
-  private transient int head;
+  private transient ScoreArray array;
 
   AnsweredScores(String text) {
     super(text);
@@ -31,39 +26,27 @@ public class AnsweredScores extends Bound {
   }
 
   public DataType resultType() {
-    return DataTypes.createArrayType(ScoreEntries.TYPE, true);
+    return ScoreArray.TYPE;
   }
 
   public ArrayData invoke(InternalRow answer) {
     if (answer == null) return new GenericArrayData(new Object[models.length]);
-    if (entries == null) load();
+    if (array == null) load();
     int told = 2 * models.length;
-    return answer.isNullAt(told) ? scored(answer) : others(answer, answer.getArray(told));
-  }
-
-  /** All entries in one piece of memory, as Spark would write them one by one. */
-  private ArrayData scored(InternalRow answer) {
-    int size = head;
-    for (int i = 0; i < entries.length; i++) size += entries[i].bytes(answer.getInt(2 * i + 1));
-    byte[] bytes = new byte[size];
-    Platform.putLong(bytes, BASE, entries.length);
-    int at = head;
-    for (int i = 0; i < entries.length; i++) {
-      int length = entries[i].write(bytes, at, answer.getDouble(2 * i), answer.getInt(2 * i + 1));
-      Platform.putLong(bytes, BASE + head - 8L * (entries.length - i), (long) at << 32 | length);
-      at += length;
+    if (!answer.isNullAt(told)) return others(answer, answer.getArray(told));
+    for (int i = 0; i < models.length; i++) {
+      array.scores[i] = answer.getDouble(2 * i);
+      array.labels[i] = answer.getInt(2 * i + 1);
     }
-    UnsafeArrayData array = new UnsafeArrayData();
-    array.pointTo(bytes, BASE, size);
-    return array;
+    return array.written();
   }
 
   private ArrayData others(InternalRow answer, ArrayData told) {
-    Object[] found = new Object[entries.length];
+    Object[] found = new Object[models.length];
     for (int i = 0; i < found.length; i++) {
       InternalRow own = told.getStruct(i, 3);
       Double score = answer.isNullAt(2 * i) ? null : Double.valueOf(answer.getDouble(2 * i));
-      found[i] = entries[i].other(score, text(own, 0), text(own, 1), text(own, 2));
+      found[i] = array.entries[i].other(score, text(own, 0), text(own, 1), text(own, 2));
     }
     return new GenericArrayData(found);
   }
@@ -73,12 +56,12 @@ public class AnsweredScores extends Bound {
   }
 
   private void load() {
-    head = UnsafeArrayData.calculateHeaderPortionInBytes(models.length) + 8 * models.length;
-    entries = new ScoreEntries[models.length];
-    for (int i = 0; i < models.length; i++) entries[i] = entriesOf(models[i].split("/", -1));
+    ScoreEntries[] entries = new ScoreEntries[models.length];
+    for (int i = 0; i < entries.length; i++) entries[i] = entries(models[i].split("/", -1));
+    array = new ScoreArray(entries);
   }
 
-  private static ScoreEntries entriesOf(String[] parts) {
+  private static ScoreEntries entries(String[] parts) {
     String[] names = new String[3];
     for (int i = 0; i < 3; i++) names[i] = ModelScores.part(parts[i]);
     UTF8String[] labels = new UTF8String[parts.length - 3];

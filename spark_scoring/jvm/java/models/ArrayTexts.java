@@ -6,17 +6,25 @@ import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.array.ByteArrayMethods;
 import org.apache.spark.unsafe.types.UTF8String;
 
-/** The texts in an array of Spark's. */
+/** The texts in an array of Spark's: those at some places, or all as they stand if there are none. */
 final class ArrayTexts extends Texts {
+  private final int[] places;
   private Object[] texts;
 
+  ArrayTexts(int[] places) {
+    this.places = places;
+  }
+
   void set(ArrayData given) {
-    if (given instanceof GenericArrayData) {
+    if (places == null && given instanceof GenericArrayData) {
       texts = (Object[]) ((GenericArrayData) given).array();
       return;
     }
-    texts = new Object[given.numElements()];
-    for (int i = 0; i < texts.length; i++) texts[i] = given.isNullAt(i) ? null : given.getUTF8String(i);
+    texts = new Object[places == null ? given.numElements() : places.length];
+    for (int i = 0; i < texts.length; i++) {
+      int at = places == null ? i : places[i];
+      texts[i] = given.isNullAt(at) ? null : given.getUTF8String(at);
+    }
   }
 
   boolean isMissing(int i) {

@@ -1,48 +1,54 @@
 package spark_scoring.jvm;
 
 import java.io.IOException;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.LinkedHashMap;
 import org.apache.spark.SparkContext;
 import org.apache.spark.broadcast.Broadcast;
-import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
 import org.apache.spark.sql.catalyst.util.ArrayData;
+import org.apache.spark.sql.catalyst.util.GenericArrayData;
 import org.apache.spark.sql.types.DataType;
-import org.apache.spark.unsafe.Platform;
-import org.apache.spark.unsafe.types.UTF8String;
 import scala.reflect.ClassTag$;
 
 /**
- * One entry of `scores`, by a model that was compiled.
+ * The entries of `scores` by all models that were compiled.
  *
- * Arguments: whether the row is wanted (null otherwise), its numbers as doubles, NaN for null, and its texts. The text
- * is `key/file/role/model/version`, each part quoted for URLs.
+ * Arguments: whether the row is wanted (its entries are null otherwise), the numbers of all models as doubles, and
+ * their texts. The text is `model,model…`, each of them `key/file/role/name/version/numbers/texts`, every part quoted
+ * for URLs. The last two are the places of its inputs, `0.1.5`, or `*` where it takes all, as they stand.
  */
 public class ModelScores extends Bound {
-  private static final UTF8String MODEL = UTF8String.fromString("MODEL"), VALUE = UTF8String.fromString("ValueError");
-  private static final UTF8String NOT_FINITE = UTF8String.fromString("NOT_FINITE");
   private static final int KEPT = 16;
   private static final LinkedHashMap SENT = new LinkedHashMap(16, 0.75f, true);
-  private final String key;
-  private final String[] names;
-  private final Broadcast content;
-  private transient Model loaded;
-  private transient Model.Row row;
-  private transient ArrayTexts given;
-  private transient ScoreEntries entries;
+  private final SentModel[] models;
+  private transient ScoreArray array;
 
   ModelScores(String text) {
     super(text);
-    String[] parts = text.split("/");
-    key = part(parts[0]);
-    content = sent(key, part(parts[1]));
-    names = new String[] {part(parts[2]), part(parts[3]), part(parts[4])};
+    String[] all = text.split(",");
+    models = new SentModel[all.length];
+    for (int i = 0; i < all.length; i++) models[i] = model(all[i].split("/", -1));
+  }
+
+  private static SentModel model(String[] parts) {
+    for (int i = 0; i < parts.length; i++) parts[i] = part(parts[i]);
+    String[] names = new String[] {parts[2], parts[3], parts[4]};
+    return new SentModel(parts[0], sent(parts[0], parts[1]), names, places(parts[5]), places(parts[6]));
   }
 
   static String part(String text) {
-    return java.net.URLDecoder.decode(text, java.nio.charset.StandardCharsets.UTF_8);
+    return URLDecoder.decode(text, StandardCharsets.UTF_8);
+  }
+
+  private static int[] places(String text) {
+    if (text.equals("*")) return null;
+    String[] parts = text.isEmpty() ? new String[0] : text.split("\\.");
+    int[] places = new int[parts.length];
+    for (int i = 0; i < places.length; i++) places[i] = Integer.parseInt(parts[i]);
+    return places;
   }
 
   /** The model's content, sent out once for each application and model, and forgotten when newer ones came. */
@@ -72,38 +78,19 @@ public class ModelScores extends Bound {
   }
 
   public DataType resultType() {
-    return ScoreEntries.TYPE;
+    return ScoreArray.TYPE;
   }
 
-  public InternalRow invoke(boolean wanted, ArrayData numbers, ArrayData texts) {
-    if (!wanted) return null;
-    if (row == null) load();
-    fill(row.places, numbers);
-    given.set(texts);
-    if (!loaded.run(row, given)) return entries.other(null, null, MODEL, VALUE);
-    double score = loaded.link.score(row.margins, row.label);
-    if (!(Math.abs(score) <= Double.MAX_VALUE)) return entries.other(null, null, NOT_FINITE, null);
-    return entries.scored(score, row.label[0]);
-  }
-
-  private static void fill(double[] places, ArrayData numbers) {
-    int n = numbers.numElements();
-    if (numbers instanceof UnsafeArrayData) {
-      UnsafeArrayData array = (UnsafeArrayData) numbers;
-      long first = array.getBaseOffset() + UnsafeArrayData.calculateHeaderPortionInBytes(n);
-      Platform.copyMemory(array.getBaseObject(), first, places, Platform.DOUBLE_ARRAY_OFFSET, 8L * n);
-    } else {
-      for (int i = 0; i < n; i++) places[i] = numbers.getDouble(i);
-    }
+  public ArrayData invoke(boolean wanted, ArrayData numbers, ArrayData texts) {
+    if (!wanted) return new GenericArrayData(new Object[models.length]);
+    if (array == null) load();
+    for (int i = 0; i < models.length; i++) models[i].run(numbers, texts, array, i);
+    return array.written();
   }
 
   private void load() {
-    loaded = ModelCache.get(key, content);
-    byte[][] labels = loaded.link.labels;
-    UTF8String[] texts = new UTF8String[labels.length];
-    for (int i = 0; i < texts.length; i++) texts[i] = UTF8String.fromBytes(labels[i]);
-    entries = new ScoreEntries(names, texts);
-    given = new ArrayTexts();
-    row = new Model.Row(loaded);
+    ScoreEntries[] entries = new ScoreEntries[models.length];
+    for (int i = 0; i < entries.length; i++) entries[i] = models[i].load();
+    array = new ScoreArray(entries);
   }
 }

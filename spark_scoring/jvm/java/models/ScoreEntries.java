@@ -9,23 +9,26 @@ import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 
-/** The entries of `scores` by one model: rows made once for each label, of which each score gets a copy. */
+/** The entries of `scores` by one model: rows made once, one for each label and failure, that each row gets a copy of. */
 final class ScoreEntries {
+  /** In the place of a label's place: a score without one, and no score. */
+  static final int NO_LABEL = -1, WRONG = -2, NOT_FINITE = -3;
   static final StructType TYPE = type("role", "model", "model_version", "score", "label", "reason", "detail");
-  private static final int SCORE = 3, SCORE_AT = UnsafeRow.calculateBitSetWidthInBytes(7) + 8 * SCORE;
-  private final UTF8String[] names;
+  private static final int SCORE_AT = UnsafeRow.calculateBitSetWidthInBytes(7) + 8 * 3;
+  private final String[] names;
   private final UnsafeRow[] made;
+  private final int labels;
 
   /** `names`: role, model and version. */
   ScoreEntries(String[] names, UTF8String[] labels) {
-    this.names = new UTF8String[names.length];
-    for (int i = 0; i < names.length; i++) this.names[i] = UTF8String.fromString(names[i]);
-    UnsafeProjection packed = UnsafeProjection.create(TYPE);
-    made = new UnsafeRow[labels.length + 1];
-    for (int i = 0; i < made.length; i++) {
-      UTF8String label = i < labels.length ? labels[i] : null;
-      made[i] = packed.apply(other(Double.valueOf(0), label, null, null)).copy();
-    }
+    this.names = names;
+    this.labels = labels.length;
+    made = new UnsafeRow[labels.length + 3];
+    Double score = Double.valueOf(0);
+    for (int i = 0; i < labels.length; i++) made[i] = packed(other(score, labels[i], null, null));
+    made[at(NO_LABEL)] = packed(other(score, null, null, null));
+    made[at(WRONG)] = packed(other(null, null, UTF8String.fromString("MODEL"), UTF8String.fromString("ValueError")));
+    made[at(NOT_FINITE)] = packed(other(null, null, UTF8String.fromString("NOT_FINITE"), null));
   }
 
   private static StructType type(String... fields) {
@@ -36,31 +39,29 @@ final class ScoreEntries {
     return type;
   }
 
-  /** A score and the place of its label; without one where it is less than 0, or there are none. */
-  InternalRow scored(double score, int place) {
-    UnsafeRow entry = made(place).copy();
-    entry.setDouble(SCORE, score);
-    return entry;
+  private static UnsafeRow packed(InternalRow row) {
+    return UnsafeProjection.create(TYPE).apply(row).copy();
   }
 
-  private UnsafeRow made(int place) {
-    return made[place < 0 ? made.length - 1 : place];
+  private int at(int label) {
+    return label >= 0 ? label : labels - 1 - label;
   }
 
-  int bytes(int place) {
-    return made(place).getSizeInBytes();
+  /** An entry of any other content. */
+  InternalRow other(Double score, UTF8String label, UTF8String reason, UTF8String detail) {
+    UTF8String role = UTF8String.fromString(names[0]), model = UTF8String.fromString(names[1]);
+    return new GenericInternalRow(new Object[] {role, model, UTF8String.fromString(names[2]), score, label, reason, detail});
   }
 
-  /** Write the same into bytes; returns how many it took. */
-  int write(byte[] to, int at, double score, int place) {
-    UnsafeRow entry = made(place);
+  int bytes(int label) {
+    return made[at(label)].getSizeInBytes();
+  }
+
+  /** Write the entry of a score and the place of its label, or of a failure. */
+  void write(byte[] to, int at, double score, int label) {
+    UnsafeRow entry = made[at(label)];
     long start = (long) Platform.BYTE_ARRAY_OFFSET + at;
     Platform.copyMemory(entry.getBaseObject(), entry.getBaseOffset(), to, start, entry.getSizeInBytes());
-    Platform.putDouble(to, start + SCORE_AT, score);
-    return entry.getSizeInBytes();
-  }
-
-  InternalRow other(Double score, UTF8String label, UTF8String reason, UTF8String detail) {
-    return new GenericInternalRow(new Object[] {names[0], names[1], names[2], score, label, reason, detail});
+    if (label >= NO_LABEL) Platform.putDouble(to, start + SCORE_AT, score);
   }
 }
