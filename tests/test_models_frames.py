@@ -46,6 +46,21 @@ def test_every_value_arrives(column: tuple[str, list[Any]]) -> None:
 
 
 @settings(deadline=None)
+@given(st.data(), st.integers(0, 4), st.lists(st.sampled_from(sorted(VALUES)), max_size=6))
+def test_columns_keep_their_places_and_values_beside_others(data: st.DataObject, rows: int, kinds: list[str]) -> None:
+    def drawn(kind: str) -> pa.Array:
+        return pa.array(data.draw(st.lists(st.none() | VALUES[kind], min_size=rows, max_size=rows)), arrow_type(kind))
+
+    table = pa.table({"n": pa.array([2**53 + 1, None] * rows), "": pa.array([0.5] * 2 * rows)})
+    table = table.slice(0, rows)
+    for i, kind in enumerate(kinds):
+        table = table.add_column(i % 2, f"c{i}", drawn(kind))
+    frame = to_pandas(table)
+    assert list(frame) == table.column_names
+    assert {name: [plain(value) for value in frame[name].tolist()] for name in frame} == table.to_pydict()
+
+
+@settings(deadline=None)
 @given(COLUMNS, st.integers(0, 8))
 def test_a_cut_changes_no_value(column: tuple[str, list[Any]], cut: int) -> None:
     name, values = column

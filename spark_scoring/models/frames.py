@@ -8,12 +8,10 @@ without nulls), the values do not.
 """
 
 import re
-from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spark_scoring.models.contract import Feature
 
@@ -32,7 +30,6 @@ _ARROW = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "timestamp_ntz": pa.timestamp("us"),
 }
-Values: TypeAlias = npt.NDArray[np.generic] | pd.Series | pd.arrays.IntegerArray
 _DECIMAL = re.compile(r"decimal\((\d+),(\d+)\)")
 
 
@@ -44,8 +41,14 @@ def to_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
     0  9007199254740993   mon
     1              <NA>  None
     """
-    columns = {name: _values(_whole(table.column(name))) for name in table.schema.names}
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows), copy=False)
+    columns = {name: _plain(_whole(table.column(name))) for name in table.schema.names}
+    # all at once: columns of one type get one block of memory
+    frame: pd.DataFrame = pa.table(columns).to_pandas(date_as_object=True, timestamp_as_object=False)
+    for name, array in columns.items():
+        if _is_beyond_doubles(array):
+            missing = array.is_null().to_numpy(zero_copy_only=False)
+            frame[name] = pd.arrays.IntegerArray(array.fill_null(0).to_numpy(), missing)
+    return frame
 
 
 def to_arrow(frame: pd.DataFrame, features: tuple[Feature, ...]) -> pa.RecordBatch:
@@ -83,23 +86,20 @@ def _whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
 
 
-def _values(array: pa.Array) -> Values:
+def _plain(array: pa.Array) -> pa.Array:
     if pa.types.is_integer(array.type):
-        return _integers(array.cast(pa.int64()))
+        return array.cast(pa.int64())
     if pa.types.is_timestamp(array.type) and array.type.tz:
-        array = array.cast(pa.timestamp(array.type.unit, tz="UTC"))
-    values: pd.Series = array.to_pandas(date_as_object=True, timestamp_as_object=False)
-    return values
+        return array.cast(pa.timestamp(array.type.unit, tz="UTC"))
+    return array
 
 
-def _integers(array: pa.Array) -> Values:
-    missing: npt.NDArray[np.bool_] = array.is_null().to_numpy(zero_copy_only=False)
-    values: npt.NDArray[np.int64] = array.fill_null(0).to_numpy(zero_copy_only=False)
-    if not missing.any():
-        return values
-    if values.min() >= -EXACT and values.max() <= EXACT:
-        return np.where(missing, np.nan, values)
-    return pd.arrays.IntegerArray(values, missing)
+def _is_beyond_doubles(array: pa.Array) -> bool:
+    """Whether a column that pandas makes a float64 of, as it has nulls, has values for which there is none."""
+    if not (pa.types.is_int64(array.type) and array.null_count):
+        return False
+    least, greatest = pc.min_max(array).as_py().values()
+    return least is not None and (least < -EXACT or greatest > EXACT)
 
 
 def _array(series: pd.Series, wanted: pa.DataType) -> pa.Array:
