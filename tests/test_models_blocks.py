@@ -101,6 +101,13 @@ def test_outputs_of_another_shape_are_no_scores(score: np.ndarray) -> None:
     assert list(found.reason) == ["MODEL", "MODEL"]
 
 
+@pytest.mark.parametrize("label", [[2, 0], [-2, 0]])
+def test_labels_without_a_name_are_no_labels(label: list[int]) -> None:
+    labels = np.array(label * (BLOCK // 2))
+    found = score_blocks(rows(2), predict=lambda _: Outputs(score=np.zeros(BLOCK), label=labels, names=("a", "b")))
+    assert list(found.reason) == ["MODEL", "MODEL"]
+
+
 def test_blocks_with_other_labels_are_told_apart() -> None:
     names = itertools.cycle([["a", "b"], ["b", "c"], [None, "a"]])
 

@@ -69,10 +69,12 @@ def score_blocks(batch: pa.RecordBatch, *, predict: Predict, before: Callable[[]
 
 
 def asked(predict: Predict, block: pa.RecordBatch) -> Outputs:
-    """What the model says of some rows. Raises: ValueError: not one score and label per row."""
+    """What the model says of some rows. Raises: ValueError: not one score and label per row, or a label has no name."""
     outputs = predict(block)
     if outputs.score.shape != (block.num_rows,) or outputs.label.shape != (block.num_rows,):
         raise ValueError(f"a model must return one score and one label per row, not {outputs.score.shape}")
+    if outputs.label.size and not -1 <= outputs.label.min() <= outputs.label.max() < len(outputs.names):
+        raise ValueError("a model's labels must be places in their names, or -1")
     return outputs
 
 

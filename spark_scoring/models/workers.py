@@ -132,9 +132,8 @@ def _said(error: Exception) -> str:
 def _answer(scores: Sequence[Scored], *, models: tuple[Shipped, ...]) -> pa.StructArray:
     columns = {}
     for i, (scored, model) in enumerate(zip(scores, models, strict=True)):
-        columns[f"score_{i}"] = pa.array(
-            scored.score, pa.float64(), mask=scored.failed if scored.failed.any() else None
-        )
+        failed = scored.failed if scored.failed.any() else None
+        columns[f"score_{i}"] = pa.array(scored.score, pa.float64(), mask=failed)
         columns[f"label_{i}"] = pa.array(_places(scored, model.spec.classes))
     columns["told"] = _told(scores, models)
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
@@ -150,13 +149,13 @@ def _places(scored: Scored, classes: tuple[str, ...]) -> npt.NDArray[np.int32]:
 
 def _told(scores: Sequence[Scored], models: tuple[Shipped, ...]) -> pa.ListArray:
     """For each row one entry for each model, where one of them failed or has a label that is none of its classes."""
-    rows, others = len(scores[0].score), np.zeros(len(scores[0].score), dtype=bool)
+    others = np.zeros(len(scores[0].score), dtype=bool)
     for scored, model in zip(scores, models, strict=True):
         others |= scored.failed
         if not set(scored.names) <= set(model.spec.classes):
             others |= (scored.place >= 0) & (_places(scored, model.spec.classes) < 0)
     if not others.any():
-        return pa.nulls(rows, pa.list_(_TOLD))
+        return pa.nulls(len(others), pa.list_(_TOLD))
     texts = [[scored.label[others], scored.reason[others], scored.detail[others]] for scored in scores]
     columns = [pa.array(np.stack(column, axis=1).ravel(), pa.string()) for column in zip(*texts, strict=True)]
     entries = pa.StructArray.from_arrays(columns, fields=list(_TOLD))
