@@ -142,6 +142,8 @@ def test_scores_that_never_came_to_the_topic_are_missing(world: World, broker: K
     assert (partition.holds, partition.missing, partition.waiting) == (False, 5, 5)
 
 
+# two threads ask MLflow, and one may undo the silence of the other
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_tables_and_models_are_refreshed_between_runs(
     spark: SparkSession, tmp_path: Path, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,11 +24,13 @@ final class ScoreEntries {
     this.names = names;
     this.labels = labels.length;
     made = new UnsafeRow[labels.length + 3];
+    UnsafeProjection packed = UnsafeProjection.create(TYPE);
     Double score = Double.valueOf(0);
-    for (int i = 0; i < labels.length; i++) made[i] = packed(other(score, labels[i], null, null));
-    made[at(NO_LABEL)] = packed(other(score, null, null, null));
-    made[at(WRONG)] = packed(other(null, null, UTF8String.fromString("MODEL"), UTF8String.fromString("ValueError")));
-    made[at(NOT_FINITE)] = packed(other(null, null, UTF8String.fromString("NOT_FINITE"), null));
+    UTF8String wrong = UTF8String.fromString("MODEL"), error = UTF8String.fromString("ValueError");
+    for (int i = 0; i < labels.length; i++) made[i] = packed.apply(other(score, labels[i], null, null)).copy();
+    made[at(NO_LABEL)] = packed.apply(other(score, null, null, null)).copy();
+    made[at(WRONG)] = packed.apply(other(null, null, wrong, error)).copy();
+    made[at(NOT_FINITE)] = packed.apply(other(null, null, UTF8String.fromString("NOT_FINITE"), null)).copy();
   }
 
   private static StructType type(String... fields) {
@@ -37,10 +39,6 @@ final class ScoreEntries {
       type = type.add(fields[i], fields[i].equals("score") ? DataTypes.DoubleType : DataTypes.StringType);
     }
     return type;
-  }
-
-  private static UnsafeRow packed(InternalRow row) {
-    return UnsafeProjection.create(TYPE).apply(row).copy();
   }
 
   private int at(int label) {
