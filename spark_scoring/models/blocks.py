@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_scoring.models.contract import Outputs, Predict, RowByRow
+from spark_scoring.models.contract import Outputs, Predict, RowByRow, placed
 from spark_scoring.models.failure import ModelCrash, ModelGivenUp, failure_of
 
 BLOCK = 1024
@@ -48,7 +48,7 @@ class Scored:
         self.names.extend(name for name in outputs.names if name not in self.names)
         count = rows.stop - rows.start
         self.score[rows] = outputs.score[:count]
-        self.place[rows] = outputs.places(self.names)[:count]
+        self.place[rows] = placed(outputs.label, outputs.names, among=self.names)[:count]
 
     def fail(self, rows: slice | npt.NDArray[np.bool_], *, reason: str, detail: str | None = None) -> None:
         self.reason[rows], self.detail[rows] = reason, detail

@@ -132,13 +132,6 @@ class Outputs:
     label: npt.NDArray[np.integer]
     names: tuple[str, ...] = ()
 
-    def places(self, names: Sequence[str]) -> npt.NDArray[np.integer]:
-        """The places of the labels in other names, which hold these."""
-        if self.names == tuple(names):
-            return self.label
-        places: npt.NDArray[np.integer] = np.array([*(names.index(name) for name in self.names), -1])[self.label]
-        return places
-
 
 # What a runtime's `load(folder, spec)` returns; called once per block of rows, it may raise on any of them.
 Predict: TypeAlias = Callable[[pa.RecordBatch], Outputs]
@@ -152,6 +145,15 @@ class RowByRow:
 
     def __call__(self, batch: pa.RecordBatch) -> Outputs:
         return self.predict(batch)
+
+
+def placed(label: npt.NDArray[np.integer], names: Sequence[str], *, among: Sequence[str]) -> npt.NDArray[np.integer]:
+    """The places of labels among other names; -1 for none, and for one that is not among them."""
+    if list(names) == list(among):
+        return label
+    places = [among.index(name) if name in among else -1 for name in names]
+    found: npt.NDArray[np.integer] = np.array([*places, -1])[label]
+    return found
 
 
 def task_of(classes: tuple[str, ...]) -> Task:

@@ -7,13 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from spark_scoring.errors import SparkScoringError
 from spark_scoring.models.blocks import Scored, score_blocks
 from spark_scoring.models.cache import CACHE
-from spark_scoring.models.contract import ModelSpec, Predict
+from spark_scoring.models.contract import ModelSpec, Predict, placed
 from spark_scoring.models.failure import ModelCrash
 from spark_scoring.models.guard import Guard, watched
 from spark_scoring.models.isolated import ISOLATION, NotLoadedError
@@ -134,17 +133,10 @@ def _answer(scores: Sequence[Scored], *, models: tuple[Shipped, ...]) -> pa.Stru
     for i, (scored, model) in enumerate(zip(scores, models, strict=True)):
         failed = scored.failed if scored.failed.any() else None
         columns[f"score_{i}"] = pa.array(scored.score, pa.float64(), mask=failed)
-        columns[f"label_{i}"] = pa.array(_places(scored, model.spec.classes))
+        label = placed(scored.place, scored.names, among=model.spec.classes)
+        columns[f"label_{i}"] = pa.array(label, pa.int32())
     columns["told"] = _told(scores, models)
     return pa.StructArray.from_arrays(list(columns.values()), names=list(columns))
-
-
-def _places(scored: Scored, classes: tuple[str, ...]) -> npt.NDArray[np.int32]:
-    """The places of the labels among the classes; -1 for none, and for a label of the model's own."""
-    if scored.names == list(classes):
-        return scored.place
-    places = [classes.index(name) if name in classes else -1 for name in scored.names]
-    return np.array([*places, -1], np.int32)[scored.place]
 
 
 def _told(scores: Sequence[Scored], models: tuple[Shipped, ...]) -> pa.ListArray:
@@ -153,7 +145,7 @@ def _told(scores: Sequence[Scored], models: tuple[Shipped, ...]) -> pa.ListArray
     for scored, model in zip(scores, models, strict=True):
         others |= scored.failed
         if not set(scored.names) <= set(model.spec.classes):
-            others |= (scored.place >= 0) & (_places(scored, model.spec.classes) < 0)
+            others |= (scored.place >= 0) & (placed(scored.place, scored.names, among=model.spec.classes) < 0)
     if not others.any():
         return pa.nulls(len(others), pa.list_(_TOLD))
     texts = [[scored.label[others], scored.reason[others], scored.detail[others]] for scored in scores]
