@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
-from spark_scoring.models.rows import LINEAR, Inputs, blocks_of
+from spark_scoring.models.rows import LINEAR, Inputs, blocks_of, is_any_of
 
 
 def is_linear(model: Any, inputs: Inputs) -> bool:
     """Whether the model's decisions are a product that can be made here, of these inputs."""
-    known = type(model).__module__.startswith("sklearn.") and type(model).__name__ in LINEAR
-    dense = known and isinstance(model.coef_, np.ndarray)
+    dense = is_any_of(model, LINEAR) and isinstance(model.coef_, np.ndarray)
     return dense and (isinstance(inputs, np.ndarray) or (scipy.sparse.issparse(inputs) and inputs.format == "csr"))
 
 

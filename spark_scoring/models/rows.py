@@ -4,7 +4,7 @@ Scaling, imputing and encoding are done cell by cell, and trees compare and add 
 on the number of rows. A matrix product's do, so what comes behind gets blocks of one length.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,17 +50,22 @@ def _is_cells(step: Any) -> bool:
     return nothing or cell_by_cell(step)
 
 
+def is_any_of(model: Any, names: Container[str]) -> bool:
+    """Whether the model is of one of these classes of scikit-learn, not of a subclass, which may do what it likes."""
+    return type(model).__module__.startswith("sklearn.") and type(model).__name__ in names
+
+
 def row_by_row(model: Any) -> bool:
     """Whether the model itself may be given any number of rows."""
-    return type(model).__module__.startswith("sklearn.") and type(model).__name__ in TREES
+    return is_any_of(model, TREES)
 
 
 def reads_doubles(model: Any, features: Sequence[Feature]) -> bool:
     """Whether the model makes doubles of its columns, as we can without a DataFrame for each block."""
     # one that was trained on pandas' categories takes its columns apart by name
-    known = (row_by_row(model) and getattr(model, "_preprocessor", None) is None) or type(model).__name__ in LINEAR
+    known = (row_by_row(model) and getattr(model, "_preprocessor", None) is None) or is_any_of(model, LINEAR)
     types = {feature.type for feature in features}
-    return known and type(model).__module__.startswith("sklearn.") and "double" in types <= {"double", *WHOLE}
+    return known and "double" in types <= {"double", *WHOLE}
 
 
 def doubles(batch: pa.RecordBatch) -> npt.NDArray[np.float64]:

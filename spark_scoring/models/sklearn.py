@@ -33,7 +33,7 @@ from spark_scoring.models.describe import classes_of, inputs_of, tolerance_of
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
-from spark_scoring.models.rows import blocks_of, cell_by_cell, doubles, joined, reads_doubles, row_by_row
+from spark_scoring.models.rows import blocks_of, cell_by_cell, doubles, is_any_of, joined, reads_doubles, row_by_row
 
 LIBRARIES = ("scikit-learn", "numpy", "scipy", "pandas", "pyarrow")
 # Their predict is the class of greatest predict_proba, ties and last bits apart.
@@ -187,7 +187,7 @@ def _regressed(model: Any, inputs: pd.DataFrame) -> Outputs:
 def _classified(model: Any, inputs: pd.DataFrame, classes: tuple[str, ...]) -> Outputs:
     shares = np.asarray(model.predict_proba(inputs), dtype=np.float64)
     outputs = outputs_of(shares, classes)
-    if _greatest_wins(model) and _lead(shares) > NEAR_TIE:
+    if is_any_of(model, GREATEST_WINS) and _lead(shares) > NEAR_TIE:
         return outputs
     # the probabilities cannot tell what `predict` says
     return labelled(outputs.score, (str(value) for value in np.asarray(model.predict(inputs)).tolist()))
@@ -199,11 +199,6 @@ def _lead(shares: npt.NDArray[np.float64]) -> float:
         return float(np.abs(shares[:, 1] - shares[:, 0]).min())
     best = np.partition(shares, -2, axis=1)
     return float((best[:, -1] - best[:, -2]).min())
-
-
-def _greatest_wins(model: Any) -> bool:
-    # exactly these classes: a subclass may have its own predict
-    return type(model).__module__.startswith("sklearn.") and type(model).__name__ in GREATEST_WINS
 
 
 def one_thread(model: Any) -> None:
