@@ -33,8 +33,8 @@ def part_of(items: Sequence[Items], *, steps: Sequence[AsOf], width: int | None)
         items=items,
         width=width,
         index=lambda lists: call("as_of_indexes", "", f"struct({', '.join(map(_index, steps, lists))})"),
-        found=lambda index, at: [call("as_of_answers", takes, index, at)],
-        added=lambda _, found: [named(f"{found[0]}.a{i}", new) for i, new in enumerate(news)],
+        found=lambda index, at: call("as_of_answers", takes, index, at),
+        added=lambda found: [named(f"{found}.a{i}", new) for i, new in enumerate(news)],
     )
 
 

@@ -40,8 +40,8 @@ class Part:
     items: Sequence[Items]
     width: int | None
     index: Callable[[Sequence[str]], str]
-    found: Callable[[str, str], list[str]]
-    added: Callable[[str, list[str]], list[str]]
+    found: Callable[[str, str], str]
+    added: Callable[[str], list[str]]
 
 
 def add_parts(frame: DataFrame, *, parts: Sequence[Part]) -> DataFrame:
@@ -57,16 +57,14 @@ def add_parts(frame: DataFrame, *, parts: Sequence[Part]) -> DataFrame:
 
 def taken(joined: DataFrame, *, before: Sequence[str], parts: Sequence[Part]) -> DataFrame:
     """Rows that met `__wide_index_<i>` of each part, with the columns that the parts add."""
-    calls, added = [], []
-    for i, part in enumerate(parts):
-        index = helper(f"index_{i}")
-        found = part.found(index, helper("at"))
-        names = [helper(f"found_{i}_{j}") for j in range(len(found))]
-        calls += [f"{call} as {name}" for call, name in zip(found, names, strict=True)]
-        added += part.added(index, names)
+    found = [helper(f"found_{i}") for i in range(len(parts))]
     # looked up in a layer of its own: each column that is taken would look it up again
-    found_all = joined.selectExpr("*", *calls)
-    return frames.with_added(found_all, before=before, added=added, rejected=REJECTED)
+    looked_up = joined.selectExpr(
+        "*",
+        *[f"{part.found(helper(f'index_{i}'), helper('at'))} as {found[i]}" for i, part in enumerate(parts)],
+    )
+    added = [column for part, name in zip(parts, found, strict=True) for column in part.added(name)]
+    return frames.with_added(looked_up, before=before, added=added, rejected=REJECTED)
 
 
 def indexes(parts: Sequence[Part]) -> DataFrame:

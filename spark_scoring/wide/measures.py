@@ -1,6 +1,6 @@
 """What an index of a window holds, and what each aggregate takes from it: the texts that the JVM's functions read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql.types import StructField
@@ -14,7 +14,7 @@ _NEEDS = {
     "count": "", "count_distinct": "d", "sum": "s", "mean": "s", "stddev": "s", "min": "lv", "max": "gv",
     "first": "vz", "last": "vz",
 }  # fmt: skip
-_GIVES_A_PLACE = ("min", "max", "first", "last")
+_SUMMED = ("sum", "mean")
 _COUNTS = ("count", "count_distinct")
 _KEEPS_NULLS = ("first", "last")
 _NONE = "-1"
@@ -46,35 +46,37 @@ class Plan:
             for measure, needs in self.needs.items()
         )
 
-    def found(self) -> Iterator[str]:
+    def found(self) -> str:
         """Of each step how far back it reaches, and its aggregates."""
-        for step in self.steps:
-            calls = [self._aggregate(aggregate) for _, aggregate in step.take]
-            yield ";".join([str(length_us(step.last)), "known" if self.known else "", *calls])
+        windows = [
+            ";".join([str(length_us(step.last)), *(self._aggregate(aggregate) for _, aggregate in step.take)])
+            for step in self.steps
+        ]
+        return "/".join(["known" if self.known else "", *windows])
 
-    def columns(self, index: str, found: Sequence[str]) -> list[str]:
-        """The columns that the steps add, out of what was found for each of them."""
-        return [named(value, new) for new, value in self._columns(index, found)]
-
-    def _columns(self, index: str, found: Sequence[str]) -> Iterator[tuple[str, str]]:
-        for step, there in zip(self.steps, found, strict=True):
-            for j, (new, aggregate) in enumerate(step.take):
-                value = f"{there}.a{j}"
-                if aggregate.function in _GIVES_A_PLACE:
-                    place = list(self.needs).index(measure_of(aggregate, read=self.read))
-                    value = f"get({index}.m{place}_8, {value})"
-                # no index was found where a row has no usable instant, or its key no table row
-                yield new, f"coalesce({value}, 0L)" if aggregate.function in _COUNTS else value
+    def columns(self, found: str) -> list[str]:
+        """The columns that the steps add, out of what was found for all of them."""
+        taken = [take for step in self.steps for take in step.take]
+        # nothing was found where a row has no usable instant
+        values = [
+            f"coalesce({found}.a{i}, 0L)" if aggregate.function in _COUNTS else f"{found}.a{i}"
+            for i, (_, aggregate) in enumerate(taken)
+        ]
+        return [named(value, new) for value, (new, _) in zip(values, taken, strict=True)]
 
     def _aggregate(self, aggregate: Aggregate) -> str:
         own = measure_of(aggregate, read=self.read)
-        if aggregate.function != "stddev":
-            return f"{aggregate.function}|{self._typed(own)}"
-        return f"stddev|{self._typed(deviations_of(aggregate, read=self.read))}|{self._typed(own)}"
+        if aggregate.function == "stddev":
+            return f"stddev|{self._typed(deviations_of(aggregate, read=self.read))}|{self._typed(own)}"
+        told = self._typed(own) if aggregate.function in _SUMMED else str(self._number(own))
+        return f"{aggregate.function}|{told}"
 
     def _typed(self, measure: Measure) -> str:
         kind = next((field.dataType.simpleString() for field in self.fields if field.name == measure.field), "boolean")
-        return f"{list(self.needs).index(measure)}|{kind}"
+        return f"{self._number(measure)}|{kind}"
+
+    def _number(self, measure: Measure) -> int:
+        return list(self.needs).index(measure)
 
     def _place(self, field: str | None) -> str:
         return _NONE if field is None else str([found.name for found in self.fields].index(field))

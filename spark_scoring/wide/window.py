@@ -38,7 +38,7 @@ def window_part(steps: Sequence[Window], *, table: Given) -> Part:
         items=[Items(table=table, frame=items, bucket=bucket, item=helper("item"))],
         width=width,
         index=lambda lists: call("window_index", plan.index(), *lists),
-        found=lambda index, at: [call("window_aggregates", text, index, at) for text in plan.found()],
+        found=lambda index, at: call("window_aggregates", plan.found(), index, at),
         added=plan.columns,
     )
 

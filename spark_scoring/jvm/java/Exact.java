@@ -116,12 +116,23 @@ final class Exact {
     int width = (totals.numElements() - 1) / (n + 1);
     long[] sum = new long[width];
     for (int run = 0; run < runs.length; run += 2) {
+      int from = 1 + runs[run] * width, to = 1 + runs[run + 1] * width;
+      // -x is ~x + 1
+      long less = 1, carry = 0;
       for (int limb = 0; limb < width; limb++) {
-        addAt(sum, 0, width, limb, totals.getLong(1 + runs[run + 1] * width + limb), false);
-        addAt(sum, 0, width, limb, totals.getLong(1 + runs[run] * width + limb), true);
+        long after = totals.getLong(to + limb), before = ~totals.getLong(from + limb), there = sum[limb];
+        long more = after + before + less;
+        less = carry(after, before, more);
+        sum[limb] = there + more + carry;
+        carry = carry(there, more, sum[limb]);
       }
     }
     return sum;
+  }
+
+  /** What a sum of two limbs and a carry carries over. */
+  private static long carry(long a, long b, long sum) {
+    return (a & b | (a | b) & ~sum) >>> 63;
   }
 
   /** As an integer, without the scale. */
@@ -215,19 +226,35 @@ final class Exact {
    */
   static double squaredDeviations(long[] sum, int scale, long[] squares, int squaresScale, long n, double mean) {
     if (mean == 0) return toDouble(squares, squaresScale);
-    int zeros = Long.numberOfTrailingZeros(mantissa(mean));
-    int exponent = exponent(mean) + zeros;
-    BigInteger m = BigInteger.valueOf(mean < 0 ? -(mantissa(mean) >>> zeros) : mantissa(mean) >>> zeros);
-    int lowest = Math.min(squaresScale, Math.min(scale + exponent + 1, 2 * exponent));
-    BigInteger total = integer(squares).shiftLeft(squaresScale - lowest);
-    total = total.subtract(integer(sum).multiply(m).shiftLeft(scale + exponent + 1 - lowest));
-    total = total.add(m.multiply(m).multiply(BigInteger.valueOf(n)).shiftLeft(2 * exponent - lowest));
-    return toDouble(limbs(total), lowest);
+    int zeros = Long.numberOfTrailingZeros(mantissa(mean)), exponent = exponent(mean) + zeros;
+    long m = mantissa(mean) >>> zeros, low = m * m, high = Math.multiplyHigh(m, m);
+    int crossScale = scale + exponent + 1, lowest = Math.min(squaresScale, Math.min(crossScale, 2 * exponent));
+    int squaresShift = squaresScale - lowest, crossShift = crossScale - lowest, meanShift = 2 * exponent - lowest;
+    // the widest of the three, a limb for their shift's rest and one for the sign
+    int bits = Math.max(64 * squares.length + squaresShift, 64 * (sum.length + 1) + crossShift);
+    long[] total = new long[Math.max(bits, 64 * 3 + meanShift) / 64 + 2];
+    addProduct(total, squares, 1, squaresShift, false);
+    addProduct(total, sum, m, crossShift, mean > 0);
+    addProduct(total, new long[] {low, high, 0}, n, meanShift, false);
+    return toDouble(total, lowest);
   }
 
-  private static long[] limbs(BigInteger number) {
-    long[] limbs = new long[number.bitLength() / 64 + 1];
-    for (int i = 0; i < limbs.length; i++) limbs[i] = number.shiftRight(64 * i).longValue();
-    return limbs;
+  /** Add number * times * 2^shift, or its negative; `times` is not negative. */
+  private static void addProduct(long[] limbs, long[] number, long times, int shift, boolean negative) {
+    boolean below = number[number.length - 1] < 0, minus = negative != below;
+    long[] size = below ? negated(number) : number;
+    int bits = shift & 63;
+    // -x is ~x + 1
+    long high = 0, last = 0, carry = minus ? 1 : 0;
+    for (int i = shift >>> 6, n = 0; i < limbs.length; i++, n++) {
+      long digit = n < size.length ? size[n] : 0, product = digit * times + high, there = limbs[i];
+      // of an unsigned product; Java's high half is that of signed numbers
+      high = Math.multiplyHigh(digit, times) + (digit >> 63 & times) + (Long.compareUnsigned(product, high) < 0 ? 1 : 0);
+      long word = bits == 0 ? product : product << bits | last >>> 64 - bits;
+      last = product;
+      if (minus) word = ~word;
+      limbs[i] = there + word + carry;
+      carry = carry(there, word, limbs[i]);
+    }
   }
 }

@@ -12,7 +12,8 @@ import org.apache.spark.sql.types.StructType;
  */
 final class Measure implements java.io.Serializable {
   /** The arrays that an index holds of each measure, in this order. */
-  static final int AT = 0, SUM = 1, SQUARE = 2, ODD = 3, ORDER = 4, LOW = 5, HIGH = 6, BEFORE = 7, VALUE = 8, SLOTS = 9;
+  static final int AT = 0, SUM = 1, SQUARE = 2, ODD = 3, ORDER = 4, LOW = 5, LOWEST = 6, HIGH = 7, HIGHEST = 8, BEFORE = 9,
+      VALUE = 10, SLOTS = 11;
 
   final int value, condition;
   private final String needs;
@@ -43,7 +44,8 @@ final class Measure implements java.io.Serializable {
   StructType added(StructType index, String prefix, DataType type) {
     DataType longs = DataTypes.createArrayType(DataTypes.LongType, false);
     DataType ints = DataTypes.createArrayType(DataTypes.IntegerType, false);
-    DataType[] slots = {ints, longs, longs, longs, longs, ints, ints, ints, DataTypes.createArrayType(type, true)};
+    DataType bytes = DataTypes.createArrayType(DataTypes.ByteType, false), values = DataTypes.createArrayType(type, true);
+    DataType[] slots = {ints, longs, longs, longs, longs, bytes, ints, bytes, ints, ints, values};
     for (int i = 0; i < SLOTS; i++) index = index.add(prefix + i, slots[i]);
     return index;
   }

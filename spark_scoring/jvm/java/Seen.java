@@ -2,32 +2,35 @@ package spark_scoring.jvm;
 
 import java.math.BigDecimal;
 import java.math.BigInteger;
-import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.types.DataType;
-import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.Decimal;
 import org.apache.spark.sql.types.DecimalType;
 
 /** What one window holds of one measure. */
 final class Seen {
-  private final InternalRow index;
-  private final int base;
-  private final int[] runs;
+  private final Held held;
+  private final int[] rows, runs;
   private final int count;
   private long[] total;
+  private boolean summed;
+  private double sum;
 
-  Seen(InternalRow index, int measure, int[] rows) {
-    this.index = index;
-    this.base = WindowIndex.place(measure);
-    this.runs = rows.length == 0 ? rows : Runs.mapped(rows, slot(Measure.AT));
+  Seen(Held held, int[] rows) {
+    this.held = held;
+    this.rows = rows;
+    this.runs = rows.length == 0 ? rows : Runs.mapped(rows, held.slot(Measure.AT));
     int count = 0;
     for (int i = 0; i < runs.length; i += 2) count += runs[i + 1] - runs[i];
     this.count = count;
   }
 
-  private ArrayData slot(int slot) {
-    return index.isNullAt(base + slot) ? null : index.getArray(base + slot);
+  boolean isOf(int[] rows) {
+    return this.rows == rows;
+  }
+
+  ArrayData values() {
+    return held.slot(Measure.VALUE);
   }
 
   long count() {
@@ -35,36 +38,35 @@ final class Seen {
   }
 
   int first() {
-    return count == 0 ? -1 : runs[0];
+    return runs[0];
   }
 
   int last() {
-    return count == 0 ? -1 : runs[runs.length - 1] - 1;
+    return runs[runs.length - 1] - 1;
   }
 
   int least(boolean floats) {
-    int least = best(slot(Measure.LOW), false);
+    int least = best(Measure.LOW, false);
     // 0.0 is the least where it ties with -0.0, which stands before it in the order
-    return floats && least >= 0 && slot(Measure.ORDER).getLong(least) == Items.MINUS_ZERO ? plusZero(least) : least;
+    return floats && held.slot(Measure.ORDER).getLong(least) == Items.MINUS_ZERO ? plusZero(least) : least;
   }
 
   int greatest() {
-    return best(slot(Measure.HIGH), true);
+    return best(Measure.HIGH, true);
   }
 
-  private int best(ArrayData blocks, boolean greatest) {
-    if (count == 0) return -1;
-    ArrayData keys = slot(Measure.ORDER);
-    int best = Blocks.best(keys, blocks, runs[0], runs[1], greatest);
-    for (int i = 2; i < runs.length; i += 2) {
-      int other = Blocks.best(keys, blocks, runs[i], runs[i + 1], greatest);
-      if (Blocks.better(keys.getLong(other), keys.getLong(best), greatest)) best = other;
+  private int best(int slot, boolean isGreatest) {
+    ArrayData keys = held.slot(Measure.ORDER), within = held.slot(slot), across = held.slot(slot + 1);
+    int best = runs[0];
+    for (int i = 0; i < runs.length; i += 2) {
+      int other = Extremes.best(keys, within, across, runs[i], runs[i + 1], isGreatest);
+      best = Extremes.better(keys, best, other, isGreatest);
     }
     return best;
   }
 
   private int plusZero(int otherwise) {
-    ArrayData keys = slot(Measure.ORDER);
+    ArrayData keys = held.slot(Measure.ORDER);
     for (int i = 0; i < runs.length; i += 2) {
       for (int place = runs[i]; place < runs[i + 1]; place++) if (keys.getLong(place) == Items.PLUS_ZERO) return place;
     }
@@ -73,7 +75,7 @@ final class Seen {
 
   long distinct() {
     if (count == 0) return 0;
-    ArrayData before = slot(Measure.BEFORE);
+    ArrayData before = held.slot(Measure.BEFORE);
     long distinct = 0;
     for (int i = 0; i < runs.length; i += 2) {
       for (int place = runs[i]; place < runs[i + 1]; place++) {
@@ -85,14 +87,18 @@ final class Seen {
     return distinct;
   }
 
+  /** Of decimals, null if it has too many digits, and of floats. */
   Object sum(DataType type) {
-    if (count == 0) return null;
     if (type instanceof DecimalType) return decimal((DecimalType) type);
-    if (type.equals(DataTypes.DoubleType)) return Double.valueOf(doubleSum());
-    if (type.equals(DataTypes.FloatType)) {
-      return Float.valueOf(hasOdd() ? (float) oddSum() : Exact.toFloat(total(), scale(Measure.SUM)));
-    }
-    return Exact.isLong(total()) ? Long.valueOf(total()[0]) : null;
+    return Float.valueOf(hasOdd() ? (float) oddSum() : Exact.toFloat(total(), scale(Measure.SUM)));
+  }
+
+  boolean isLong() {
+    return Exact.isLong(total());
+  }
+
+  long longSum() {
+    return total()[0];
   }
 
   private Decimal decimal(DecimalType type) {
@@ -101,29 +107,28 @@ final class Seen {
     return Decimal.apply(new BigDecimal(unscaled, type.scale()), 38, type.scale());
   }
 
-  Double mean(DataType type) {
-    if (count == 0) return null;
+  double mean(DataType type) {
     boolean decimal = type instanceof DecimalType;
-    double sum = decimal ? new BigDecimal(Exact.integer(total()), ((DecimalType) type).scale()).doubleValue() : doubleSum();
-    return Double.valueOf(sum / count);
+    return (decimal ? new BigDecimal(Exact.integer(total()), ((DecimalType) type).scale()).doubleValue() : doubleSum()) / count;
   }
 
-  /** Of doubles and floats: their squared deviations from the mean, over count - 1. */
-  Double stddev(double mean) {
-    if (count < 2) return null;
-    if (hasOdd() || Double.isInfinite(mean)) return Double.valueOf(Double.NaN);
+  /** Of two doubles and floats or more: their squared deviations from the mean, over count - 1. */
+  double stddev(double mean) {
+    if (hasOdd() || Double.isInfinite(mean)) return Double.NaN;
     long[] squares = total(Measure.SQUARE);
     int scale = scale(Measure.SUM), squaresScale = scale(Measure.SQUARE);
     double deviations = Exact.squaredDeviations(total(), scale, squares, squaresScale, count, mean);
-    return Double.valueOf(Math.sqrt(deviations / (count - 1)));
+    return Math.sqrt(deviations / (count - 1));
   }
 
-  private double doubleSum() {
-    return hasOdd() ? oddSum() : Exact.toDouble(total(), scale(Measure.SUM));
+  double doubleSum() {
+    if (!summed) sum = hasOdd() ? oddSum() : Exact.toDouble(total(), scale(Measure.SUM));
+    summed = true;
+    return sum;
   }
 
   private int scale(int slot) {
-    return (int) slot(slot).getLong(0);
+    return (int) held.slot(slot).getLong(0);
   }
 
   private long[] total() {
@@ -132,17 +137,11 @@ final class Seen {
   }
 
   private long[] total(int slot) {
-    return Exact.between(slot(slot), places(), runs);
-  }
-
-  /** How many values the measure has in the whole index. */
-  private int places() {
-    ArrayData at = slot(Measure.AT);
-    return at == null ? index.getArray(0).numElements() : at.getInt(at.numElements() - 1);
+    return Exact.between(held.slot(slot), held.places(), runs);
   }
 
   private boolean hasOdd() {
-    ArrayData odd = slot(Measure.ODD);
+    ArrayData odd = held.slot(Measure.ODD);
     if (odd == null) return false;
     for (int i = 0; i < runs.length; i += 2) {
       int place = Search.below(odd, 4L * runs[i]);
@@ -153,7 +152,7 @@ final class Seen {
 
   /** NaN, unless all that is not finite is one infinity. */
   private double oddSum() {
-    ArrayData odd = slot(Measure.ODD);
+    ArrayData odd = held.slot(Measure.ODD);
     double sum = 0.0;
     for (int i = 0; i < runs.length; i += 2) {
       for (int j = Search.below(odd, 4L * runs[i]); j < Search.below(odd, 4L * runs[i + 1]); j++) {

@@ -3,47 +3,62 @@ package spark_scoring.jvm;
 import java.util.Arrays;
 import java.util.List;
 import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
+import org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator;
 import org.apache.spark.sql.catalyst.util.ArrayData;
+import org.apache.spark.sql.connector.catalog.functions.BoundFunction;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.DecimalType;
 import org.apache.spark.sql.types.StructType;
 
 /**
- * The aggregates of one window over an index of `WindowIndex`, written as `last;known or not;aggregate;...`.
+ * The aggregates of windows over one index of `WindowIndex`, written as `known or not/last;aggregate;.../last;...`.
  *
- * An aggregate is `function,measure,argument's type`, and for stddev also the measure and the type whose mean it
- * takes. min, max, first and last give the place of their value in the measure, -1 for none.
+ * An aggregate is `function|measure`, of sum and mean with the argument's type, `|double`, and of stddev also with the
+ * measure and the type whose mean it takes.
  */
 public class WindowAggregates extends Bound {
   private static final List FUNCTIONS =
       Arrays.asList(new String[] {"count", "count_distinct", "first", "last", "min", "max", "sum", "mean", "stddev"});
   private static final int COUNT = 0, DISTINCT = 1, FIRST = 2, LAST = 3, MIN = 4, MAX = 5, SUM = 6, MEAN = 7;
 
-  private final long last;
   private final boolean known;
+  private final long[] lasts;
+  /** Of each window where its aggregates begin, and then the end. */
+  private final int[] begins;
   private final int[] functions, measures, means;
   private final DataType[] types, meanTypes;
   private final int width;
-  private transient NearSearch starts, ends;
+  private DataType[] results;
+  private boolean[] longs, doubles;
+  private transient NearSearch[] starts;
+  private transient NearSearch ends;
 
   WindowAggregates(String text) {
     super(text);
-    String[] parts = text.split(";");
-    last = Long.parseLong(parts[0]);
-    known = parts[1].equals("known");
-    functions = new int[parts.length - 2];
+    String[] windows = text.split("/");
+    known = windows[0].equals("known");
+    lasts = new long[windows.length - 1];
+    begins = new int[windows.length];
+    String[] all = new String[text.length()];
+    for (int i = 0; i < lasts.length; i++) {
+      String[] parts = windows[i + 1].split(";");
+      lasts[i] = Long.parseLong(parts[0]);
+      begins[i + 1] = begins[i] + parts.length - 1;
+      System.arraycopy(parts, 1, all, begins[i], parts.length - 1);
+    }
+    functions = new int[begins[lasts.length]];
     measures = new int[functions.length];
     means = new int[functions.length];
     types = new DataType[functions.length];
     meanTypes = new DataType[functions.length];
     int width = 0;
     for (int i = 0; i < functions.length; i++) {
-      String[] words = parts[i + 2].split("\\|");
+      String[] words = all[i].split("\\|");
       functions[i] = FUNCTIONS.indexOf(words[0]);
       measures[i] = Integer.parseInt(words[1]);
-      types[i] = DataType.fromDDL(words[2]);
+      types[i] = words.length > 2 ? DataType.fromDDL(words[2]) : null;
       means[i] = words.length > 3 ? Integer.parseInt(words[3]) : measures[i];
       meanTypes[i] = words.length > 3 ? DataType.fromDDL(words[4]) : types[i];
       width = Math.max(width, Math.max(measures[i], means[i]) + 1);
@@ -55,15 +70,31 @@ public class WindowAggregates extends Bound {
     return "window_aggregates";
   }
 
+  public BoundFunction bind(StructType given) {
+    super.bind(given);
+    results = new DataType[functions.length];
+    longs = new boolean[functions.length];
+    doubles = new boolean[functions.length];
+    for (int i = 0; i < functions.length; i++) {
+      results[i] = resultOf(i);
+      longs[i] = CodeGenerator.javaType(results[i]).equals("long");
+      doubles[i] = CodeGenerator.javaType(results[i]).equals("double");
+    }
+    return this;
+  }
+
   public DataType resultType() {
     StructType type = new StructType();
-    for (int i = 0; i < functions.length; i++) type = type.add("a" + i, resultType(i));
+    for (int i = 0; i < functions.length; i++) type = type.add("a" + i, results[i]);
     return type;
   }
 
-  private DataType resultType(int i) {
+  private DataType resultOf(int i) {
     if (functions[i] <= DISTINCT) return DataTypes.LongType;
-    if (functions[i] <= MAX) return DataTypes.IntegerType;
+    if (functions[i] <= MAX) {
+      int field = WindowIndex.place(measures[i]) + Measure.VALUE;
+      return ((ArrayType) ((StructType) inputs[0]).fields()[field].dataType()).elementType();
+    }
     if (functions[i] >= MEAN || types[i].equals(DataTypes.DoubleType)) return DataTypes.DoubleType;
     if (types[i].equals(DataTypes.FloatType)) return DataTypes.FloatType;
     boolean decimal = types[i] instanceof DecimalType;
@@ -71,40 +102,66 @@ public class WindowAggregates extends Bound {
   }
 
   public InternalRow invoke(InternalRow index, long at) {
-    int[] runs = index == null ? new int[0] : runs(index, at);
+    WindowRow row = new WindowRow(doubles);
+    Held[] held = new Held[width];
+    for (int i = 0; i < width; i++) held[i] = new Held(index, i);
     Seen[] seen = new Seen[width];
-    Object[] result = new Object[functions.length];
-    for (int i = 0; i < result.length; i++) {
-      if (seen[measures[i]] == null) seen[measures[i]] = new Seen(index, measures[i], runs);
-      if (seen[means[i]] == null) seen[means[i]] = new Seen(index, means[i], runs);
-      result[i] = result(i, seen[measures[i]], seen[means[i]]);
+    ArrayData times = index == null ? null : index.getArray(0);
+    int to = index == null ? 0 : searched(at, times);
+    for (int window = 0; window < lasts.length; window++) {
+      int from = to == 0 ? 0 : starts[window].below(times, at - lasts[window]);
+      int[] rows = from == to ? new int[0] : known ? known(index, from, to, at) : new int[] {from, to};
+      for (int i = begins[window]; i < begins[window + 1]; i++) {
+        aggregate(row, i, in(seen, held, measures[i], rows), in(seen, held, means[i], rows));
+      }
     }
-    return new GenericInternalRow(result);
+    return row;
   }
 
-  /** The stretches of rows in the window: one, unless some rows are not known yet. */
-  private int[] runs(InternalRow index, long at) {
+  /** How many rows of the index lie before the instant. */
+  private int searched(long at, ArrayData times) {
     if (ends == null) {
-      starts = new NearSearch();
       ends = new NearSearch();
+      starts = new NearSearch[lasts.length];
+      for (int i = 0; i < starts.length; i++) starts[i] = new NearSearch();
     }
-    ArrayData times = index.getArray(0);
-    int from = starts.below(times, at - last), to = ends.below(times, at);
-    if (from == to) return new int[0];
-    return known ? Runs.known(index.getArray(1), index.getArray(2), from, to, at) : new int[] {from, to};
+    return ends.below(times, at);
   }
 
-  private Object result(int i, Seen seen, Seen mean) {
-    switch (functions[i]) {
-      case COUNT: return Long.valueOf(seen.count());
-      case DISTINCT: return Long.valueOf(seen.distinct());
-      case FIRST: return Integer.valueOf(seen.first());
-      case LAST: return Integer.valueOf(seen.last());
-      case MIN: return Integer.valueOf(seen.count() == 0 ? -1 : seen.least(Items.isFloat(types[i])));
-      case MAX: return Integer.valueOf(seen.count() == 0 ? -1 : seen.greatest());
-      case SUM: return seen.sum(types[i]);
-      case MEAN: return seen.mean(types[i]);
-      default: return seen.count() < 2 ? null : seen.stddev(mean.mean(meanTypes[i]).doubleValue());
-    }
+  private static int[] known(InternalRow index, int from, int to, long at) {
+    return Runs.known(index.getArray(1), index.getArray(2), from, to, at);
+  }
+
+  private static Seen in(Seen[] seen, Held[] held, int measure, int[] rows) {
+    if (seen[measure] == null || !seen[measure].isOf(rows)) seen[measure] = new Seen(held[measure], rows);
+    return seen[measure];
+  }
+
+  private void aggregate(WindowRow row, int i, Seen seen, Seen mean) {
+    int function = functions[i];
+    if (function == COUNT) row.setLong(i, seen.count());
+    else if (function == DISTINCT) row.setLong(i, seen.distinct());
+    else if (seen.count() == 0) return;
+    else if (function == FIRST) value(row, i, seen, seen.first());
+    else if (function == LAST) value(row, i, seen, seen.last());
+    else if (function == MIN) value(row, i, seen, seen.least(Items.isFloat(results[i])));
+    else if (function == MAX) value(row, i, seen, seen.greatest());
+    else if (function == MEAN) row.setDouble(i, seen.mean(types[i]));
+    else if (function > MEAN) stddev(row, i, seen, mean);
+    else if (doubles[i]) row.setDouble(i, seen.doubleSum());
+    else if (!longs[i]) row.setOther(i, seen.sum(types[i]));
+    else if (seen.isLong()) row.setLong(i, seen.longSum());
+  }
+
+  private void value(WindowRow row, int i, Seen seen, int place) {
+    ArrayData values = seen.values();
+    if (values.isNullAt(place)) return;
+    if (longs[i]) row.setLong(i, values.getLong(place));
+    else if (doubles[i]) row.setDouble(i, values.getDouble(place));
+    else row.setOther(i, values.get(place, results[i]));
+  }
+
+  private void stddev(WindowRow row, int i, Seen seen, Seen mean) {
+    if (seen.count() > 1) row.setDouble(i, seen.stddev(mean.mean(meanTypes[i])));
   }
 }

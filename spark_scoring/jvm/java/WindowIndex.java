@@ -52,7 +52,7 @@ public class WindowIndex extends Bound {
     long[] known = longs(rows, KNOWN);
     result[0] = UnsafeArrayData.fromPrimitiveArray(longs(rows, TIME));
     result[1] = UnsafeArrayData.fromPrimitiveArray(known);
-    result[2] = UnsafeArrayData.fromPrimitiveArray(Blocks.best(known, true));
+    result[2] = UnsafeArrayData.fromPrimitiveArray(Blocks.greatest(known));
     for (int i = 0; i < measures.length; i++) measure(measures[i], rows, result, place(i));
     return new GenericInternalRow(result);
   }
@@ -133,9 +133,14 @@ public class WindowIndex extends Bound {
   private static void orders(Measure measure, InternalRow[] seen, DataType type, Object[] result, int to) {
     long[] keys = Items.orderKeys(seen, measure.value, type);
     result[to + Measure.ORDER] = UnsafeArrayData.fromPrimitiveArray(keys);
-    if (measure.needs('l')) result[to + Measure.LOW] = UnsafeArrayData.fromPrimitiveArray(Blocks.best(keys, false));
-    if (measure.needs('g')) result[to + Measure.HIGH] = UnsafeArrayData.fromPrimitiveArray(Blocks.best(keys, true));
+    if (measure.needs('l')) extremes(keys, false, result, to + Measure.LOW);
+    if (measure.needs('g')) extremes(keys, true, result, to + Measure.HIGH);
     if (measure.needs('d')) result[to + Measure.BEFORE] = UnsafeArrayData.fromPrimitiveArray(before(keys, Items.isFloat(type)));
+  }
+
+  private static void extremes(long[] keys, boolean greatest, Object[] result, int to) {
+    result[to] = UnsafeArrayData.fromPrimitiveArray(Extremes.within(keys, greatest));
+    result[to + 1] = UnsafeArrayData.fromPrimitiveArray(Extremes.across(keys, greatest));
   }
 
   /** The place where each value stood before; -1 for its first. */
