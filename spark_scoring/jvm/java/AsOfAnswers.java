@@ -1,7 +1,6 @@
 package spark_scoring.jvm;
 
 import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.connector.catalog.functions.BoundFunction;
 import org.apache.spark.sql.types.ArrayType;
@@ -14,29 +13,30 @@ import org.apache.spark.sql.types.StructType;
  * The text is how many columns each join takes: `2,1`.
  */
 public class AsOfAnswers extends Bound {
-  /** Of each join the field of the index that holds `from`. */
-  private final int[] starts;
-  /** Of each taken column its join, and the field of the index that holds its values. */
+  /** Of each join the first of its fields in the index; where its taken columns begin, and then the end. */
+  final int[] starts, begins;
+  /** Of each taken column its join, and the field of the index that holds its values unless they are words. */
   final int[] joins, fields;
-  /** Which of the values Spark reads as longs, and which as doubles. */
-  boolean[] longs, doubles;
+  /** Of each taken column the kind of its words; of each join how many of its columns are words. */
+  int[] kinds;
+  int[] widths;
   private transient NearSearch[] searches;
 
   AsOfAnswers(String text) {
     super(text);
     String[] takes = text.split(",");
-    int taken = 0, field = AsOfIndexes.OWN;
-    for (int i = 0; i < takes.length; i++) taken += Integer.parseInt(takes[i]);
     starts = new int[takes.length];
-    joins = new int[taken];
-    fields = new int[taken];
-    taken = 0;
+    begins = new int[takes.length + 1];
+    for (int i = 0; i < takes.length; i++) begins[i + 1] = begins[i] + Integer.parseInt(takes[i]);
+    joins = new int[begins[takes.length]];
+    fields = new int[joins.length];
+    int field = AsOfIndexes.OWN;
     for (int i = 0; i < takes.length; i++) {
       starts[i] = field;
-      field += 2;
-      for (int end = taken + Integer.parseInt(takes[i]); taken < end; taken++) {
-        joins[taken] = i;
-        fields[taken] = field++;
+      field += AsOfIndexes.EACH;
+      for (int j = begins[i]; j < begins[i + 1]; j++) {
+        joins[j] = i;
+        fields[j] = field++;
       }
     }
   }
@@ -47,11 +47,11 @@ public class AsOfAnswers extends Bound {
 
   public BoundFunction bind(StructType given) {
     super.bind(given);
-    longs = new boolean[fields.length];
-    doubles = new boolean[fields.length];
+    kinds = new int[fields.length];
+    widths = new int[starts.length];
     for (int i = 0; i < fields.length; i++) {
-      longs[i] = CodeGenerator.javaType(taken(i)).equals("long");
-      doubles[i] = CodeGenerator.javaType(taken(i)).equals("double");
+      kinds[i] = Words.kind(taken(i));
+      if (kinds[i] != Words.NONE) widths[joins[i]]++;
     }
     return this;
   }

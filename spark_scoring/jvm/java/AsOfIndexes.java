@@ -5,6 +5,7 @@ import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 import org.apache.spark.sql.catalyst.expressions.UnsafeArrayData;
 import org.apache.spark.sql.catalyst.util.ArrayData;
+import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructField;
@@ -13,14 +14,18 @@ import org.apache.spark.sql.types.StructType;
 /**
  * Indexes of `AsOfIndex` over one key as one, so that one search finds the answers of all of them at an instant.
  *
- * Argument: struct of indexes. Result: struct(instants, places, then the fields of each index). At each instant at which
- * an answer begins or ends, places hold where that of each index stands from then on, -1 for none; each `from` and
- * `until` is then empty. If the answers change at so many instants that this would take more memory, those are kept, and
- * instants and places are null.
+ * Argument: struct of indexes. Result: struct(instants, places, then of each index from, until, words, nulls, and one
+ * array for each taken column). At each instant at which an answer begins or ends, places hold where that of each index
+ * stands from then on, -1 for none; each `from` and `until` is then empty. If the answers change at so many instants that
+ * this would take more memory, those are kept, and instants and places are null.
+ *
+ * What is taken of kinds of `Words` lies answer by answer in words, and its own arrays are null; nulls says which of the
+ * words are, and is null if none is.
  */
 public class AsOfIndexes extends Bound {
-  static final int OWN = 2;
-  private static final int FROM = 0, UNTIL = 1;
+  /** How many fields come first, and of each index before its taken columns; where in these the words are. */
+  static final int OWN = 2, EACH = 4, WORDS = 2;
+  private static final int FROM = 0, UNTIL = 1, GIVEN = 2;
 
   AsOfIndexes(String text) {
     super(text);
@@ -34,9 +39,12 @@ public class AsOfIndexes extends Bound {
     StructType type = new StructType().add("instants", DataTypes.createArrayType(DataTypes.LongType, false))
         .add("places", DataTypes.createArrayType(DataTypes.IntegerType, false));
     StructField[] indexes = ((StructType) inputs[0]).fields();
+    DataType longs = DataTypes.createArrayType(DataTypes.LongType, false);
     for (int i = 0; i < indexes.length; i++) {
       StructField[] fields = ((StructType) indexes[i].dataType()).fields();
-      for (int j = 0; j < fields.length; j++) type = type.add(fields[j].name() + "_of_" + i, fields[j].dataType());
+      type = type.add("from_of_" + i, longs).add("until_of_" + i, longs).add("words_of_" + i, longs);
+      type = type.add("nulls_of_" + i, DataTypes.createArrayType(DataTypes.BooleanType, false));
+      for (int j = GIVEN; j < fields.length; j++) type = type.add(fields[j].name() + "_of_" + i, fields[j].dataType());
     }
     return type;
   }
@@ -51,7 +59,7 @@ public class AsOfIndexes extends Bound {
       apart[i] = indexes.getStruct(i, fields);
       from[i] = apart[i].getArray(FROM).toLongArray();
       until[i] = apart[i].getArray(UNTIL).toLongArray();
-      width += fields;
+      width += EACH + fields - GIVEN;
     }
     long[] instants = instants(from, until);
     Object[] result = new Object[width];
@@ -61,10 +69,40 @@ public class AsOfIndexes extends Bound {
     }
     ArrayData empty = UnsafeArrayData.fromPrimitiveArray(new long[0]);
     for (int i = 0, field = OWN; i < types.length; i++) {
-      int fields = ((StructType) types[i].dataType()).length();
-      for (int j = 0; j < fields; j++) result[field++] = instants != null && j <= UNTIL ? empty : apart[i].getArray(j);
+      StructField[] fields = ((StructType) types[i].dataType()).fields();
+      result[field + FROM] = instants == null ? apart[i].getArray(FROM) : empty;
+      result[field + UNTIL] = instants == null ? apart[i].getArray(UNTIL) : empty;
+      take(apart[i], fields, from[i].length, result, field);
+      field += EACH + fields.length - GIVEN;
     }
     return new GenericInternalRow(result);
+  }
+
+  /** What an index takes at each of n answers, to the fields of the result that begin there. */
+  private static void take(InternalRow index, StructField[] fields, int n, Object[] result, int to) {
+    int width = 0, word = 0;
+    int[] kinds = new int[fields.length];
+    for (int j = GIVEN; j < fields.length; j++) {
+      kinds[j] = Words.kind(((ArrayType) fields[j].dataType()).elementType());
+      if (kinds[j] != Words.NONE) width++;
+    }
+    long[] words = new long[n * width];
+    boolean[] nulls = new boolean[n * width];
+    boolean any = false;
+    for (int j = GIVEN; j < fields.length; j++) {
+      ArrayData values = index.getArray(j);
+      if (kinds[j] == Words.NONE) {
+        result[to + EACH + j - GIVEN] = values;
+        continue;
+      }
+      for (int i = 0, at = word++; i < n; i++, at += width) {
+        nulls[at] = values.isNullAt(i);
+        any |= nulls[at];
+        if (!nulls[at]) words[at] = Words.of(values, i, kinds[j]);
+      }
+    }
+    result[to + WORDS] = UnsafeArrayData.fromPrimitiveArray(words);
+    if (any) result[to + WORDS + 1] = UnsafeArrayData.fromPrimitiveArray(nulls);
   }
 
   /** When an answer begins or ends, ascending and each once; null where those of each index take less memory. */

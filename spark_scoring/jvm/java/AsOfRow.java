@@ -3,28 +3,40 @@ package spark_scoring.jvm;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 
-/** The answers that stand at some places of an index: longs and doubles read at once, others when they are asked for. */
+/** The answers that stand at some places of an index: words read at once, others when they are asked for. */
 final class AsOfRow extends WordsRow {
   private final InternalRow index;
   private final int[] places;
   private final AsOfAnswers asked;
 
   AsOfRow(InternalRow index, int[] places, AsOfAnswers asked) {
-    super(asked.fields.length);
+    super(asked.kinds);
     this.index = index;
     this.places = places;
     this.asked = asked;
-    for (int i = 0; i < there.length; i++) {
-      int place = places[asked.joins[i]];
-      if (place < 0) continue;
-      ArrayData values = index.getArray(asked.fields[i]);
-      there[i] = !values.isNullAt(place);
-      if (there[i] && asked.longs[i]) words[i] = values.getLong(place);
-      if (there[i] && asked.doubles[i]) words[i] = Double.doubleToRawLongBits(values.getDouble(place));
+    for (int join = 0; join < places.length; join++) if (places[join] >= 0) read(join, places[join]);
+  }
+
+  private void read(int join, int place) {
+    int field = asked.starts[join] + AsOfIndexes.WORDS, begin = asked.begins[join], end = asked.begins[join + 1];
+    int width = asked.widths[join], word = 0;
+    ArrayData words = width == 0 ? null : index.getArray(field);
+    ArrayData nulls = width == 0 || index.isNullAt(field + 1) ? null : index.getArray(field + 1);
+    for (int i = begin; i < end; i++) {
+      if (asked.kinds[i] == Words.NONE) {
+        there[i] = !values(i).isNullAt(place);
+      } else {
+        int at = place * width + word++;
+        if (nulls == null || !nulls.getBoolean(at)) setWord(i, words.getLong(at));
+      }
     }
   }
 
-  public Object genericGet(int i) {
-    return there[i] ? index.getArray(asked.fields[i]).get(places[asked.joins[i]], asked.taken(i)) : null;
+  private ArrayData values(int i) {
+    return index.getArray(asked.fields[i]);
+  }
+
+  protected Object other(int i) {
+    return values(i).get(places[asked.joins[i]], asked.taken(i));
   }
 }

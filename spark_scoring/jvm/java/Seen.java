@@ -87,10 +87,8 @@ final class Seen {
     return distinct;
   }
 
-  /** Of decimals, null if it has too many digits, and of floats. */
-  Object sum(DataType type) {
-    if (type instanceof DecimalType) return decimal((DecimalType) type);
-    return Float.valueOf(hasOdd() ? (float) oddSum() : Exact.toFloat(total(), scale(Measure.SUM)));
+  float floatSum() {
+    return hasOdd() ? (float) oddSum() : Exact.toFloat(total(), scale(Measure.SUM));
   }
 
   boolean isLong() {
@@ -101,7 +99,8 @@ final class Seen {
     return total()[0];
   }
 
-  private Decimal decimal(DecimalType type) {
+  /** null if it has too many digits. */
+  Decimal decimalSum(DecimalType type) {
     BigInteger unscaled = Exact.integer(total());
     if (new BigDecimal(unscaled).precision() > 38) return null;
     return Decimal.apply(new BigDecimal(unscaled, type.scale()), 38, type.scale());

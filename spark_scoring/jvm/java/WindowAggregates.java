@@ -3,7 +3,6 @@ package spark_scoring.jvm;
 import java.util.Arrays;
 import java.util.List;
 import org.apache.spark.sql.catalyst.InternalRow;
-import org.apache.spark.sql.catalyst.expressions.codegen.CodeGenerator;
 import org.apache.spark.sql.catalyst.util.ArrayData;
 import org.apache.spark.sql.connector.catalog.functions.BoundFunction;
 import org.apache.spark.sql.types.ArrayType;
@@ -31,7 +30,7 @@ public class WindowAggregates extends Bound {
   private final DataType[] types, meanTypes;
   private final int width;
   private DataType[] results;
-  private boolean[] longs, doubles;
+  private int[] kinds;
   private transient NearSearch[] starts;
   private transient NearSearch ends;
 
@@ -73,12 +72,10 @@ public class WindowAggregates extends Bound {
   public BoundFunction bind(StructType given) {
     super.bind(given);
     results = new DataType[functions.length];
-    longs = new boolean[functions.length];
-    doubles = new boolean[functions.length];
+    kinds = new int[functions.length];
     for (int i = 0; i < functions.length; i++) {
       results[i] = resultOf(i);
-      longs[i] = CodeGenerator.javaType(results[i]).equals("long");
-      doubles[i] = CodeGenerator.javaType(results[i]).equals("double");
+      kinds[i] = Words.kind(results[i]);
     }
     return this;
   }
@@ -102,7 +99,7 @@ public class WindowAggregates extends Bound {
   }
 
   public InternalRow invoke(InternalRow index, long at) {
-    WindowRow row = new WindowRow(doubles);
+    WindowRow row = new WindowRow(kinds);
     Held[] held = new Held[width];
     for (int i = 0; i < width; i++) held[i] = new Held(index, i);
     Seen[] seen = new Seen[width];
@@ -139,8 +136,8 @@ public class WindowAggregates extends Bound {
 
   private void aggregate(WindowRow row, int i, Seen seen, Seen mean) {
     int function = functions[i];
-    if (function == COUNT) row.setLong(i, seen.count());
-    else if (function == DISTINCT) row.setLong(i, seen.distinct());
+    if (function == COUNT) row.setWord(i, seen.count());
+    else if (function == DISTINCT) row.setWord(i, seen.distinct());
     else if (seen.count() == 0) return;
     else if (function == FIRST) value(row, i, seen, seen.first());
     else if (function == LAST) value(row, i, seen, seen.last());
@@ -148,17 +145,17 @@ public class WindowAggregates extends Bound {
     else if (function == MAX) value(row, i, seen, seen.greatest());
     else if (function == MEAN) row.setDouble(i, seen.mean(types[i]));
     else if (function > MEAN) stddev(row, i, seen, mean);
-    else if (doubles[i]) row.setDouble(i, seen.doubleSum());
-    else if (!longs[i]) row.setOther(i, seen.sum(types[i]));
-    else if (seen.isLong()) row.setLong(i, seen.longSum());
+    else if (types[i] instanceof DecimalType) row.setOther(i, seen.decimalSum((DecimalType) types[i]));
+    else if (kinds[i] == Words.DOUBLE) row.setDouble(i, seen.doubleSum());
+    else if (kinds[i] == Words.FLOAT) row.setWord(i, Float.floatToRawIntBits(seen.floatSum()));
+    else if (seen.isLong()) row.setWord(i, seen.longSum());
   }
 
   private void value(WindowRow row, int i, Seen seen, int place) {
     ArrayData values = seen.values();
     if (values.isNullAt(place)) return;
-    if (longs[i]) row.setLong(i, values.getLong(place));
-    else if (doubles[i]) row.setDouble(i, values.getDouble(place));
-    else row.setOther(i, values.get(place, results[i]));
+    if (kinds[i] == Words.NONE) row.setOther(i, values.get(place, results[i]));
+    else row.setWord(i, Words.of(values, place, kinds[i]));
   }
 
   private void stddev(WindowRow row, int i, Seen seen, Seen mean) {

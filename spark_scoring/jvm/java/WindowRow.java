@@ -3,22 +3,14 @@ package spark_scoring.jvm;
 /** The aggregates of windows, as they are found. */
 final class WindowRow extends WordsRow {
   private final Object[] others;
-  private final boolean[] doubles;
 
-  /** `doubles`: of each aggregate, whether it is one. */
-  WindowRow(boolean[] doubles) {
-    super(doubles.length);
-    this.doubles = doubles;
-    others = new Object[doubles.length];
-  }
-
-  void setLong(int i, long value) {
-    there[i] = true;
-    words[i] = value;
+  WindowRow(int[] kinds) {
+    super(kinds);
+    others = new Object[kinds.length];
   }
 
   void setDouble(int i, double value) {
-    setLong(i, Double.doubleToRawLongBits(value));
+    setWord(i, Double.doubleToRawLongBits(value));
   }
 
   void setOther(int i, Object value) {
@@ -26,8 +18,7 @@ final class WindowRow extends WordsRow {
     others[i] = value;
   }
 
-  public Object genericGet(int i) {
-    if (!there[i] || others[i] != null) return others[i];
-    return doubles[i] ? (Object) Double.valueOf(getDouble(i)) : Long.valueOf(words[i]);
+  protected Object other(int i) {
+    return others[i];
   }
 }
