@@ -40,7 +40,7 @@ def rows(count: int, *, what: dict[int, str] | None = None) -> pa.RecordBatch:
 
 def cut_scores(batch: pa.RecordBatch, cuts: list[int], predict: Predict) -> list[bytes]:
     edges = sorted({0, *(cut % (batch.num_rows + 1) for cut in cuts), batch.num_rows})
-    parts = [score_blocks(batch.slice(a, b - a), predict=predict) for a, b in itertools.pairwise(edges)]
+    parts = [score_blocks(batch.slice(a, b - a), predict=predict, framed=()) for a, b in itertools.pairwise(edges)]
     return bits(np.concatenate([part.score for part in parts])) if parts else []
 
 
@@ -48,7 +48,7 @@ def cut_scores(batch: pa.RecordBatch, cuts: list[int], predict: Predict) -> list
 @given(st.lists(st.integers(0, 3000), max_size=6))
 def test_any_cut_gives_the_same_bits(cuts: list[int]) -> None:
     batch = rows(2500)
-    assert cut_scores(batch, cuts, linear()) == bits(score_blocks(batch, predict=linear()).score)
+    assert cut_scores(batch, cuts, linear()) == bits(score_blocks(batch, predict=linear(), framed=()).score)
 
 
 @pytest.mark.parametrize("kind", ["logistic", "network"])
@@ -66,8 +66,8 @@ def test_without_blocks_the_bits_would_differ(kind: str) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.dictionaries(st.integers(0, 1499), st.sampled_from(["bad", "big"]), max_size=8))
 def test_a_bad_row_is_found_and_touches_no_other(what: dict[int, str]) -> None:
-    clean = score_blocks(rows(1500), predict=linear())
-    found = score_blocks(rows(1500, what=what), predict=linear())
+    clean = score_blocks(rows(1500), predict=linear(), framed=())
+    found = score_blocks(rows(1500, what=what), predict=linear(), framed=())
     good = [i for i in range(1500) if i not in what]
     assert bits(found.score[good]) == bits(clean.score[good])
     assert {i: found.reason[i] for i in range(1500) if found.reason[i]} == {
@@ -76,7 +76,7 @@ def test_a_bad_row_is_found_and_touches_no_other(what: dict[int, str]) -> None:
 
 
 def test_a_failure_names_the_kind_of_error_and_no_value() -> None:
-    found = score_blocks(rows(3, what={1: "bad", 2: "big"}), predict=linear())
+    found = score_blocks(rows(3, what={1: "bad", 2: "big"}), predict=linear(), framed=())
     assert list(zip(found.label, found.reason, found.detail, strict=True)) == [
         ("a label", None, None),
         (None, "MODEL", "KeyError"),
@@ -91,20 +91,22 @@ def test_the_model_sees_full_blocks_only() -> None:
         seen.append(batch.num_rows)
         return linear()(batch)
 
-    score_blocks(rows(1500, what={7: "bad"}), predict=predict)
+    score_blocks(rows(1500, what={7: "bad"}), predict=predict, framed=())
     assert set(seen) == {BLOCK}
 
 
 @pytest.mark.parametrize("score", [np.zeros(1), np.zeros((BLOCK, 2))])
 def test_outputs_of_another_shape_are_no_scores(score: np.ndarray) -> None:
-    found = score_blocks(rows(2), predict=lambda batch: unlabelled(score))
+    found = score_blocks(rows(2), predict=lambda batch: unlabelled(score), framed=())
     assert list(found.reason) == ["MODEL", "MODEL"]
 
 
 @pytest.mark.parametrize("label", [[2, 0], [-2, 0]])
 def test_labels_without_a_name_are_no_labels(label: list[int]) -> None:
     labels = np.array(label * (BLOCK // 2))
-    found = score_blocks(rows(2), predict=lambda _: Outputs(score=np.zeros(BLOCK), label=labels, names=("a", "b")))
+    found = score_blocks(
+        rows(2), predict=lambda _: Outputs(score=np.zeros(BLOCK), label=labels, names=("a", "b")), framed=()
+    )
     assert list(found.reason) == ["MODEL", "MODEL"]
 
 
@@ -114,10 +116,10 @@ def test_blocks_with_other_labels_are_told_apart() -> None:
     def predict(batch: pa.RecordBatch) -> Outputs:
         return labelled(np.zeros(batch.num_rows), next(names) * (batch.num_rows // 2))
 
-    found = score_blocks(rows(2 * BLOCK + 2), predict=predict)
+    found = score_blocks(rows(2 * BLOCK + 2), predict=predict, framed=())
     assert found.label[[0, 1, BLOCK, BLOCK + 1, -2, -1]].tolist() == ["a", "b", "b", "c", None, "a"]
     assert found.names == ["a", "b", "c"]
 
 
 def test_no_rows_no_scores() -> None:
-    assert len(score_blocks(rows(0), predict=linear()).score) == len(Scored.empty(0).score) == 0
+    assert len(score_blocks(rows(0), predict=linear(), framed=()).score) == len(Scored.empty(0).score) == 0

@@ -213,6 +213,7 @@ def test_all_models_in_one_pass_beside_an_arrow_model(
             .to_batches()[0]
             .filter(pa.array(wanted)),
             predict=load_package(model.package).score,
+            framed=model.package.spec.framed,
         )
         kept = own.filter(pa.array(wanted))
         assert set(kept.field("role").to_pylist()) == {model.role}

@@ -45,7 +45,10 @@ def test_models_are_scored_over_spark_connect(tmp_path: Path) -> None:
         assert own.is_valid().equals(wanted)
         package = read_package(tmp_path / name, uri=name)
         batch = ROWS.filter(wanted).select([one.name for one in package.features]).combine_chunks().to_batches()[0]
-        expected, kept = score_blocks(batch, predict=load_package(package).score), own.filter(wanted)
+        expected, kept = (
+            score_blocks(batch, predict=load_package(package).score, framed=package.spec.framed),
+            own.filter(wanted),
+        )
         good = ~expected.failed
         assert good.all() == (name != "picky")
         assert bits(np.array(kept.field("score"))[good]) == bits(expected.score[good])

@@ -75,7 +75,7 @@ def test_a_row_that_the_code_cannot_take(tmp_path: Path) -> None:
     fitted, quiet_rows = model(), SAMPLE.filter(np.array([(n or 0) <= 195 for n in SAMPLE["seats"].to_pylist()]))
     package = packaged(fitted, tmp_path, sample=quiet_rows, prepare=code(tmp_path, text, "strict"))
     batch = ROWS.select([f.name for f in package.features]).combine_chunks().to_batches()[0]
-    found = score_blocks(batch, predict=load_model_files(package.path, spec=package.spec))
+    found = score_blocks(batch, predict=load_model_files(package.path, spec=package.spec), framed=package.features)
     wrong = [(n or 0) > 195 for n in ROWS["seats"].to_pylist()]
     assert [reason == "FEATURE" for reason in found.reason] == wrong
     assert {detail for detail in found.detail if detail} == {"AssertionError"}

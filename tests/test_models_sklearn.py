@@ -139,7 +139,9 @@ def test_a_linear_model_refuses_the_row_that_the_library_refuses(tmp_path: Path)
     rows = wide_rows(3000, seed=4).filter(pc.is_valid(wide_rows(3000, seed=4)["seats"]))
     frame = to_pandas(rows)[["distance", "seats"]].fillna(0)
     predict, _ = saved(LogisticRegression().fit(frame, frame["distance"] > 0), tmp_path)
-    scored = score_blocks(rows.select(["distance", "seats"]).combine_chunks().to_batches()[0], predict=predict)
+    scored = score_blocks(
+        rows.select(["distance", "seats"]).combine_chunks().to_batches()[0], predict=predict, framed=()
+    )
     missing = rows["distance"].is_null().to_pylist()
     assert [(one, what) for one, what in zip(scored.reason, scored.detail, strict=True)] == [
         ("MODEL", "ValueError") if gone else (None, None) for gone in missing
@@ -155,8 +157,8 @@ def poisson(rows: Any) -> Pipeline:
 @pytest.mark.parametrize("estimator", [LogisticRegression(), RandomForestClassifier(20, n_jobs=2)], ids=name_of)
 def test_a_row_has_the_same_bits_alone(estimator: Any, tmp_path: Path) -> None:
     predict, found = saved(fitted(estimator, wide_rows(300)), tmp_path)
-    whole = score_blocks(found.sample, predict=predict).score
-    alone = [score_blocks(found.sample.slice(i, 1), predict=predict).score[0] for i in range(0, BLOCK, 50)]
+    whole = score_blocks(found.sample, predict=predict, framed=()).score
+    alone = [score_blocks(found.sample.slice(i, 1), predict=predict, framed=()).score[0] for i in range(0, BLOCK, 50)]
     assert bits(alone) == bits(whole[::50])
 
 
@@ -165,11 +167,11 @@ def test_a_null_text_is_one_bad_row_and_not_a_bad_block(tmp_path: Path) -> None:
     good = ROWS.filter(pc.is_valid(ROWS["carrier"]))
     frame = to_pandas(good)
     predict, found = saved(make_pipeline(words, LogisticRegression()).fit(frame, frame["carrier"] == "Ü"), tmp_path)
-    scored = score_blocks(found.sample, predict=predict)
+    scored = score_blocks(found.sample, predict=predict, framed=())
     missing = found.sample["carrier"].is_null().to_pylist()
     assert [reason is not None for reason in scored.reason] == missing
     assert bits(scored.score[~np.array(missing)]) == bits(
-        score_blocks(found.sample.filter(pc.is_valid(found.sample["carrier"])), predict=predict).score
+        score_blocks(found.sample.filter(pc.is_valid(found.sample["carrier"])), predict=predict, framed=()).score
     )
 
 

@@ -1,5 +1,6 @@
 """The batch runner over real Delta tables and a real model."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,6 +137,21 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
     done = score(world, resume=True)
 
     assert [plan.tables["planes"] for plan in done.plans] == [0, 0]
+    assert world.output("batch") == expected
+
+
+def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> None:
+    score(world)
+    expected = world.output("batch")
+
+    def die(plan: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        batch.score(world.spark, world.job, span=SPAN, clock=NOW, progress=die)
+    assert world.job.output.batch is not None
+    shutil.rmtree(world.job.output.batch)
+    score(world, resume=True)
     assert world.output("batch") == expected
 
 

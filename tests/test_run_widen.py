@@ -1,6 +1,7 @@
 """Training sets over real Delta tables: the same rows as transform, in any cut, and actuals that never leak."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -142,6 +143,29 @@ def test_what_was_killed_goes_on_with_its_own_plan(spark: SparkSession, tmp_path
         made(world, "delay", resume=True)
     with pytest.raises(RunError, match="no unfinished run"):
         batch.score(spark, world.job, span=SPAN, clock=NOW, resume=True)
+
+
+def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(spark: SparkSession, tmp_path: Path) -> None:
+    world = world_with(spark, tmp_path)
+    made(world, out="expected")
+
+    def interrupted(out: str) -> None:
+        def die(_: object) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            made(world, out=out, progress=die)
+
+    interrupted("lost")
+    shutil.rmtree(world.table("lost"))
+    made(world, out="lost", resume=True)
+    assert rows_of(world, "lost") == rows_of(world, "expected")
+
+    interrupted("again")
+    DeltaTable.forPath(spark, world.table("planes")).update(set={"seats": "1"})
+    made(world, out="again", clock=NOW + timedelta(hours=1), span=replace(SPAN, cut=timedelta(days=30)))
+    with pytest.raises(RunError, match="another run has written there"):
+        made(world, out="again", resume=True)
 
 
 def test_the_champions_wide_table_is_the_default_and_its_version_is_in_the_plan(

@@ -26,6 +26,8 @@ from wide_cases import (
     world_of,
 )
 
+from spark_scoring.spec.wide import WideTable
+
 MS = 1000
 SIZES = (
     1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1023, 1024, 1025, 5000, 8192,
@@ -160,6 +162,26 @@ def test_an_as_of_without_an_age_sees_the_whole_history(spark: SparkSession, str
     found = transformed(spark, rows, world=world)
 
     assert differing(found, expected(rows, world=world), by=["id"]) == []
+
+
+@pytest.mark.parametrize("strategy", ["broadcast", "shuffle"])
+def test_a_long_history_may_begin_at_the_earliest_instant_there_is(spark: SparkSession, strategy: str) -> None:
+    wide = WideTable.unpack(
+        {
+            "name": "earliest",
+            "rows": {"key": ["k"], "time": "at", "columns": {"k": "string", "at": "timestamp not null"}},
+            "tables": {"e": {"time": "t", "columns": {"k": "string", "t": "timestamp", "v": "bigint"}}},
+            "steps": [{"as_of": "e", "on": ["k"], "take": ["v"], "strategy": strategy}],
+        }
+    )
+    table = spark.sql(
+        "select 'a' as k, timestamp_micros(1378000000000000 + id) as t, id as v from range(9000)"
+        " union all select 'a', timestamp_micros(-9223372036854775808), -1L"
+    )
+    rows = spark.sql(
+        "select 'a' as k, timestamp_micros(at) as at from values (1377000000000000L), (1378000000004321L) as r(at)"
+    )
+    assert sorted(row["v"] for row in wide.transform(rows, {"e": table}).collect()) == [-1, 4321]
 
 
 SKEWED: dict[str, Any] = {

@@ -228,3 +228,24 @@ def test_an_expression_of_another_type_is_refused_before_data_is_read(
     wide = replace(WIDE, **{"rules": (), **changes})
     with pytest.raises(ConfigError, match=message):
         transform(wide, frame(spark, [GOOD], ROWS), tables(spark))
+
+
+def test_a_field_is_one_whatever_the_tables_view_is_called(spark: SparkSession) -> None:
+    columns = {"k": "string", "t": "timestamp", "weather": "struct<temp:double>", "temp": "double"}
+    wide = WideTable.unpack(
+        {
+            "name": "fields",
+            "rows": {"key": ["k"], "time": "at", "columns": {"k": "string", "at": "timestamp not null"}},
+            "tables": {"weather": {"time": "t", "columns": columns}},
+            "steps": [{"window": "weather", "on": ["k"], "last": "2h", "take": {"f": "mean(weather.temp)"}}],
+        }
+    )
+    rows = spark.sql("select 'a' as k, timestamp'2013-09-01 10:00:00' as at")
+    time = "timestamp'2013-09-01 09:00:00' as t"
+    table = spark.sql(f"select 'a' as k, {time}, named_struct('temp', 5.0D) as weather, 99.0D as temp")
+    table.createOrReplaceTempView("weather")
+    try:
+        found = [wide.transform(rows, {"weather": given}).first()["f"] for given in (table, spark.table("weather"))]
+    finally:
+        spark.catalog.dropTempView("weather")
+    assert found == [5.0, 5.0]

@@ -11,11 +11,14 @@ from oracle import Row
 from pyspark.sql import SparkSession
 from wide_cases import FLOATS, KEYS, NOON, SECOND, Dice, expected, few, same, transformed, world_of
 
+from spark_scoring.spec.wide import WideTable
+
 COLUMNS = {
     "k": "string", "g": "int", "seen": "timestamp", "known": "timestamp", "x": "double", "f": "float",
     "i": "int", "n": "bigint", "d": "decimal(12,2)", "w": "decimal(38,18)", "s": "string", "b": "boolean",
 }  # fmt: skip
 
+FIRST_LAST = ("first", "last")
 EVERY = {
     "c": "count(*)", "c_x": "count(x)", "c_w": "count(*) where x > 0.5", "u_x": "count_distinct(x)",
     "u_s": "count_distinct(s)", "u_w": "count_distinct(w)", "s_x": "sum(x)", "s_f": "sum(f)", "s_i": "sum(i)",
@@ -146,6 +149,32 @@ def test_zeros_that_tie_give_plus_zero_and_an_untied_one_keeps_its_sign(spark: S
     zeros = {row["k"]: {str(row[f"p_{new}"]) for new in ("f_x", "z_x", "z_f", "l_x", "h_x")} for row in found}
     assert zeros == {"a": {"0.0"}, "b": {"0.0"}, "c": {"-0.0"}}
     assert same(found, by=["id"]) == same(expected(rows, world=world), by=["id"])
+
+
+def test_zeros_inside_of_arrays_and_structs_that_tie_are_plus_zeros(spark: SparkSession) -> None:
+    columns = {"k": "string", "t": "timestamp", "a": "array<double>", "s": "struct<z:double>"}
+    wide = WideTable.unpack(
+        {
+            "name": "nested",
+            "rows": {"key": ["k"], "time": "at", "columns": {"k": "string", "at": "timestamp not null"}},
+            "tables": {"e": {"time": "t", "columns": columns}},
+            "steps": [
+                {
+                    "window": "e",
+                    "on": ["k"],
+                    "last": "2h",
+                    "take": {f"{c}_{f}": f"{f}({c})" for c in "as" for f in FIRST_LAST},
+                },
+                {"as_of": "e", "on": ["k"], "take": {"a": "a"}},
+            ],
+        }
+    )
+    rows = spark.sql("select 'a' as k, timestamp'2013-09-01 10:00:00' as at")
+    time = "timestamp'2013-09-01 09:00:00' as t"
+    table = spark.sql(
+        f"select 'a' as k, {time}, array(z) as a, named_struct('z', z) as s from values (-0.0D), (0.0D) as v(z)"
+    )
+    assert {str(list(cell)) for cell in wide.transform(rows, {"e": table}).first()[2:-1]} == {"[0.0]"}
 
 
 def exact(kind: str, calls: dict[str, str]) -> dict[str, Any]:

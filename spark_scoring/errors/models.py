@@ -277,6 +277,14 @@ def not_row_local(column: str, *, law: str) -> ConfigError:
     )
 
 
+def scores_not_row_local(*, rows: int, differ: int) -> ConfigError:
+    return ConfigError(
+        f"the model gives {differ:,} of {rows:,} rows of the sample another score when other rows stand beside them. "
+        "A score must depend on its own row alone, or batch and stream would differ: replace the part of the model "
+        "that looks at several rows at once (an IterativeImputer does)."
+    )
+
+
 def not_loaded(uri: str, *, reason: str) -> RunError:
     return RunError(f"{uri}: the workers cannot load the model: {reason}. Look at what is installed on the workers.")
 

@@ -41,6 +41,13 @@ def nothing_to_resume(job: str, *, interval: str) -> RunError:
     return RunError(f"{job}: no unfinished run of {interval} is on record. Run it without --resume.")
 
 
+def overtaken(out: str, *, run_id: str) -> RunError:
+    return RunError(
+        f"{out}: another run has written there since the run {run_id} was interrupted; going on would mix two states "
+        "of the tables. Run it without --resume."
+    )
+
+
 def brake(commit_id: str, *, rejected: int, rows: int, share: float) -> RunError:
     return RunError(
         f"{commit_id}: {rejected} of {rows} rows were rejected, more than stop_when.rejected_share {share:g}. "

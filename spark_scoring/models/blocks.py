@@ -6,18 +6,21 @@ model raise is found by halving, and its neighbours are scored in full blocks ag
 A row that ends the model's process is found in fewer steps, since each costs a new process.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_scoring.models.contract import Outputs, Predict, RowByRow, placed
+from spark_scoring.models.contract import Feature, Outputs, Predict, RowByRow, placed
 from spark_scoring.models.failure import ModelCrash, ModelGivenUp, failure_of
+from spark_scoring.models.frames import alike
 
 BLOCK = 1024
 MOST = 16 * BLOCK
+# a matrix of one row lies by rows and by columns, and NumPy takes it for either
+FEWEST = 2
 HALVES, PARTS = 2, 32
 
 
@@ -50,16 +53,39 @@ class Scored:
         self.score[rows] = outputs.score[:count]
         self.place[rows] = placed(outputs.label, outputs.names, among=self.names)[:count]
 
+    def put(self, rows: npt.NDArray[np.intp], part: "Scored") -> None:
+        """What was said of these rows by themselves."""
+        self.names.extend(name for name in part.names if name not in self.names)
+        self.score[rows], self.place[rows] = part.score, placed(part.place, part.names, among=self.names)
+        self.reason[rows], self.detail[rows], self.failed[rows] = part.reason, part.detail, part.failed
+
     def fail(self, rows: slice | npt.NDArray[np.bool_], *, reason: str, detail: str | None = None) -> None:
         self.reason[rows], self.detail[rows] = reason, detail
         self.place[rows], self.failed[rows] = -1, True
 
 
-def score_blocks(batch: pa.RecordBatch, *, predict: Predict, before: Callable[[], None] = lambda: None) -> Scored:
+def score_blocks(
+    batch: pa.RecordBatch,
+    *,
+    predict: Predict,
+    framed: Sequence[Feature],
+    before: Callable[[], None] = lambda: None,
+) -> Scored:
     """The scores of all rows; never raises for a row. `before` is called before each block.
 
+    `framed` are the columns that reach pandas: rows are scored apart from those that would change their dtypes.
     `FEATURE`, `MODEL`, `MODEL_CRASH` and `NOT_FINITE` stand in `reason`.
     """
+    groups = alike(batch, framed)
+    if len(groups) < 2:
+        return _in_blocks(batch, predict=predict, before=before)
+    whole = Scored.empty(batch.num_rows)
+    for rows in groups:
+        whole.put(rows, _in_blocks(batch.take(pa.array(rows)), predict=predict, before=before))
+    return whole
+
+
+def _in_blocks(batch: pa.RecordBatch, *, predict: Predict, before: Callable[[], None]) -> Scored:
     scored = Scored.empty(batch.num_rows)
     step = MOST if isinstance(predict, RowByRow) else BLOCK
     for start in range(0, batch.num_rows, step):
@@ -82,7 +108,7 @@ def _score(part: pa.RecordBatch, start: int, *, predict: Predict, before: Callab
     rows = slice(start, start + part.num_rows)
     before()
     try:
-        outputs = asked(predict, part if isinstance(predict, RowByRow) else _filled(part))
+        outputs = asked(predict, filled(part, FEWEST if isinstance(predict, RowByRow) else BLOCK))
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - a model is foreign code and may raise anything
@@ -97,7 +123,8 @@ def _score(part: pa.RecordBatch, start: int, *, predict: Predict, before: Callab
     scored.take(rows, outputs)
 
 
-def _filled(part: pa.RecordBatch) -> pa.RecordBatch:
-    if part.num_rows == BLOCK:
+def filled(part: pa.RecordBatch, least: int) -> pa.RecordBatch:
+    """The rows, the last one repeated until there are so many."""
+    if part.num_rows >= least:
         return part
-    return part.take(pa.array(np.minimum(np.arange(BLOCK), part.num_rows - 1)))
+    return part.take(pa.array(np.minimum(np.arange(least), part.num_rows - 1)))

@@ -14,7 +14,7 @@ from spark_scoring.errors import (
     sample_type,
 )
 from spark_scoring.models.contract import Categories, Feature, Inputs
-from spark_scoring.models.frames import arrow_type, spark_type, to_pandas
+from spark_scoring.models.frames import arrow_type, is_float_for_pandas, spark_type, to_pandas
 from spark_scoring.models.laws import check_row_local, columns_read
 from spark_scoring.models.prepare import Prepare
 from spark_scoring.spec.wide import AsOf, Lookup, WideTable
@@ -51,9 +51,10 @@ def _prepared(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare:
     arrays = [_typed(name, _column(made, name), declared={}, where="prepare") for name in names]
     model_sample = pa.RecordBatch.from_arrays(arrays, names=list(names))
     features = _features(model_sample)
-    check_row_local(prepare, batch, features)
+    read = _features(batch)
+    check_row_local(prepare, batch, read=read, features=features)
     return Inputs(
-        features=_features(batch),
+        features=read,
         sample=batch,
         model_features=features,
         model_sample=model_sample,
@@ -72,7 +73,10 @@ def _batch(names: Sequence[str], *, wide: WideTable, sample: Sample) -> pa.Recor
 
 
 def _features(batch: pa.RecordBatch) -> tuple[Feature, ...]:
-    return tuple(Feature(name=field.name, type=str(spark_type(field.type))) for field in batch.schema)
+    return tuple(
+        Feature(name=field.name, type=str(spark_type(field.type)), as_floats=is_float_for_pandas(column))
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+    )
 
 
 def _categories(sample: Sample, names: Sequence[str]) -> tuple[Categories, ...]:

@@ -83,7 +83,7 @@ def load_model_files(folder: Path, *, spec: ModelSpec) -> Predict:
     if not spec.prepare:
         return predict
     code = FeatureCode(path=folder / FILE, function=spec.prepare)
-    return before(predict, code=code, features=spec.inputs)
+    return before(predict, code=code, spec=spec)
 
 
 def runtime_of(name: str) -> Any:

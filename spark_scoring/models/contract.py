@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 FORMAT = 1
+# the runtimes whose models read DataFrames
+FRAMED = ("sklearn", "pyfunc")
 Task: TypeAlias = Literal["regression", "binary", "multiclass"]
 
 
@@ -20,10 +22,15 @@ class FeatureError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """A column of the wide table that the model reads; the type as Spark prints it."""
+    """A column of the wide table that the model reads; the type as Spark prints it.
+
+    `as_floats`: whether pandas made floats of whole numbers, or objects of booleans, when the model was packaged, as it
+    does where there are nulls among them. A contract is the same with and without.
+    """
 
     name: str
     type: str
+    as_floats: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +74,11 @@ class ModelSpec:
     def inputs(self) -> tuple[Feature, ...]:
         """The columns that the model itself reads, in its order."""
         return self.prepared or self.features
+
+    @property
+    def framed(self) -> tuple[Feature, ...]:
+        """The columns of the wide table that reach pandas, whose types depend on what stands beside what."""
+        return self.features if self.prepare or self.runtime in FRAMED else ()
 
     def dump(self) -> str:
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=2, sort_keys=True) + "\n"
@@ -154,6 +166,16 @@ def placed(label: npt.NDArray[np.integer], names: Sequence[str], *, among: Seque
     places = [among.index(name) if name in among else -1 for name in names]
     found: npt.NDArray[np.integer] = np.array([*places, -1])[label]
     return found
+
+
+def scattered(parts: Sequence[Outputs], places: Sequence[npt.NDArray[np.intp]]) -> Outputs:
+    """The outputs of rows that were asked for in parts, of each part its first rows, at their places."""
+    names = tuple(dict.fromkeys(name for one in parts for name in one.names))
+    rows = sum(map(len, places))
+    score, label = np.empty(rows), np.empty(rows, dtype=int)
+    for one, at in zip(parts, places, strict=True):
+        score[at], label[at] = one.score[: len(at)], placed(one.label, one.names, among=names)[: len(at)]
+    return Outputs(score=score, label=label, names=names)
 
 
 def task_of(classes: tuple[str, ...]) -> Task:

@@ -3,12 +3,17 @@
 Values stay what they are. A bigint beside nulls is a float64 only where every value survives that, otherwise
 pandas' nullable Int64; text, decimals and dates are Python objects with None for null; timestamps keep their
 microseconds and are UTC. For floats null and NaN become one and the same, NaN: models that read frames know
-no other missing number. The dtype of a whole-number or boolean column follows the rows at hand (with or
-without nulls), the values do not.
+no other missing number.
+
+The dtype of a whole-number or boolean column follows the rows at hand, with or without nulls. A score must not: rows
+are scored apart from those that would change their dtypes, and have the ones that they had when the model was packaged.
 """
 
 import re
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,6 +54,55 @@ def to_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
             missing = array.is_null().to_numpy(zero_copy_only=False)
             frame[name] = pd.arrays.IntegerArray(array.fill_null(0).to_numpy(), missing)
     return frame
+
+
+def frame_of(batch: pa.RecordBatch, features: Sequence[Feature]) -> pd.DataFrame:
+    """The features of rows that are `alike` as a DataFrame, in dtypes that each row would have by itself."""
+    frame = to_pandas(batch)
+    for feature in features:
+        if feature.as_floats and feature.type == "boolean":
+            frame[feature.name] = frame[feature.name].astype(object)
+        elif feature.as_floats and not _is_beyond(batch.column(feature.name).cast(pa.int64())).any():
+            frame[feature.name] = frame[feature.name].astype(np.float64)
+    return frame
+
+
+def alike(batch: pa.RecordBatch, features: Sequence[Feature]) -> list[npt.NDArray[np.intp]]:
+    """The places of rows that pandas holds in the same dtypes, by their own values alone; all of them as a rule."""
+    others = [other for feature in features if (other := _others(batch.column(feature.name), feature)) is not None]
+    if not others:
+        return [np.arange(batch.num_rows)]
+    kinds = np.unique(np.stack(others, axis=1), axis=0, return_inverse=True)[1].ravel()
+    return [np.flatnonzero(kinds == kind) for kind in range(kinds.max() + 1)]
+
+
+def is_float_for_pandas(column: pa.Array) -> bool:
+    """Whether pandas makes floats of whole numbers, or objects of booleans, as there are nulls among them."""
+    if column.null_count in (0, len(column)) or not (
+        pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)
+    ):
+        return False
+    return not _is_beyond_doubles(_plain(column))
+
+
+def _others(column: pa.Array, feature: Feature) -> npt.NDArray[np.bool_] | None:
+    """Of each row whether its value has another dtype than that of most rows; None if none has."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type)):
+        return None
+    if not feature.as_floats:
+        return _mask(column.is_null()) if column.null_count else None
+    beyond = pa.types.is_int64(column.type) and _is_beyond(column)
+    return beyond if np.any(beyond) else None
+
+
+def _is_beyond(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Which whole numbers a float64 need not have; a null is none of them."""
+    return _mask(pc.or_(pc.less(column, -EXACT), pc.greater(column, EXACT)).fill_null(False))
+
+
+def _mask(flags: pa.Array) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = flags.to_numpy(zero_copy_only=False)
+    return found
 
 
 def to_arrow(frame: pd.DataFrame, features: tuple[Feature, ...]) -> pa.RecordBatch:

@@ -1,48 +1,79 @@
-"""Feature code must make each row of itself alone: shown on the sample when a model is packaged."""
+"""Feature code and models must make each row of itself alone: shown on the sample when a model is packaged."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from spark_scoring.errors import not_row_local, prepare_fails, prepare_lacks
+from spark_scoring.errors import not_row_local, prepare_fails, prepare_lacks, scores_not_row_local
+from spark_scoring.models.blocks import Scored
 from spark_scoring.models.contract import Feature, FeatureError
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.prepare import Prepare, run
 
-ALONE = 50
+ALONE, FEW = 50, 20
 PARTS = (2, 3, 7, 64)
 
 
-def check_row_local(prepare: Prepare, sample: pa.RecordBatch, features: tuple[Feature, ...]) -> None:
+def check_row_local(
+    prepare: Prepare, sample: pa.RecordBatch, *, read: Sequence[Feature], features: Sequence[Feature]
+) -> None:
     """Nothing, if the sample has the same rows whole and again, in any pieces, row by row, and in another order.
 
     Raises: ConfigError that names the first column that differs.
     """
-    whole = _run(prepare, sample, features)
-    _same(whole, _run(prepare, sample, features), law="run a second time")
+    ask = partial(_run, prepare, read=read, features=features)
+    whole = ask(sample)
+    _same(whole, ask(sample), law="run a second time")
     for parts in _cuts(sample.num_rows):
-        pieces = [_run(prepare, sample.slice(start, stop - start), features) for start, stop in parts]
+        pieces = [ask(sample.slice(start, stop - start)) for start, stop in parts]
         rows = whole.slice(0, parts[-1][1])
         _same(rows, pa.Table.from_batches(pieces).combine_chunks().to_batches()[0], law="cut into pieces")
     order = pa.array(np.random.default_rng(0).permutation(sample.num_rows))
-    _same(whole.take(order), _run(prepare, sample.take(order), features), law="in another order")
+    _same(whole.take(order), ask(sample.take(order)), law="in another order")
     turned = pa.array(np.arange(sample.num_rows)[::-1])
-    _same(whole.take(turned), _run(prepare, sample.take(turned), features), law="in another order")
+    _same(whole.take(turned), ask(sample.take(turned)), law="in another order")
+
+
+def check_same_scores(score: Callable[[pa.RecordBatch], Scored], sample: pa.RecordBatch, whole: Scored) -> None:
+    """Nothing, if each row of the sample has the same score, to the last bit, among any others.
+
+    Raises: ConfigError: a model that looks at several rows at once.
+    """
+    turned = np.arange(sample.num_rows)[::-1]
+    _same_bits(whole.score[turned], score(sample.take(pa.array(turned))).score)
+    alone = [(row, row + 1) for row in range(min(sample.num_rows, FEW))]
+    for start, stop in [*alone, *_pieces(sample.num_rows, FEW)]:
+        _same_bits(whole.score[start:stop], score(sample.slice(start, stop - start)).score)
+
+
+def _same_bits(expected: npt.NDArray[np.float64], found: npt.NDArray[np.float64]) -> None:
+    both = np.isnan(expected) & np.isnan(found)
+    differ = int(((expected.view(np.int64) != found.view(np.int64)) & ~both).sum())
+    if differ:
+        raise scores_not_row_local(rows=len(expected), differ=differ)
 
 
 def _cuts(rows: int) -> Iterator[list[tuple[int, int]]]:
     yield [(row, row + 1) for row in range(min(rows, ALONE))]
     for count in PARTS:
-        bounds = np.linspace(0, rows, count + 1).astype(int).tolist()
-        yield [(start, stop) for start, stop in pairwise(bounds) if stop > start]
+        yield _pieces(rows, count)
 
 
-def _run(prepare: Prepare, batch: pa.RecordBatch, features: tuple[Feature, ...]) -> pa.RecordBatch:
+def _pieces(rows: int, count: int) -> list[tuple[int, int]]:
+    bounds = np.linspace(0, rows, count + 1).astype(int).tolist()
+    return [(start, stop) for start, stop in pairwise(bounds) if stop > start]
+
+
+def _run(
+    prepare: Prepare, batch: pa.RecordBatch, *, read: Sequence[Feature], features: Sequence[Feature]
+) -> pa.RecordBatch:
     try:
-        return run(prepare, batch, features)
+        return run(prepare, batch, read=read, features=features)
     except FeatureError as error:
         raise prepare_fails(rows=batch.num_rows, reason=f"{error}: {error.__cause__}") from error
 

@@ -21,7 +21,8 @@ class LoadedModel:
 
     def predict(self, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         """`score` and `label` for wide rows, by the code of the workers; missing where a row failed."""
-        scored = score_blocks(to_arrow(model_input, self.package.features), predict=self.score)
+        batch, spec = to_arrow(model_input, self.package.features), self.package.spec
+        scored = score_blocks(batch, predict=self.score, framed=spec.framed)
         return pd.DataFrame({"score": scored.score, "label": scored.label}, index=model_input.index)
 
 

@@ -1,6 +1,7 @@
 """The parts of a package that MLflow knows nothing of: contract, wide table, golden sample, baseline."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from spark_scoring.errors import sample_not_scored
 from spark_scoring.models.blocks import Scored, score_blocks
 from spark_scoring.models.cache import load_model_files
 from spark_scoring.models.contract import Inputs, ModelSpec, Saved, task_of
+from spark_scoring.models.laws import check_same_scores
 from spark_scoring.models.libraries import versions_of
 from spark_scoring.models.match import Match
 from spark_scoring.models.package import BASELINE, GOLDEN, SPEC, WIDE
@@ -42,9 +44,11 @@ def spec_of(match: Match, *, inputs: Inputs, saved: Saved, prepare: str = "") ->
 def write_parts(folder: Path, *, wide: WideTable, spec: ModelSpec, sample: pa.RecordBatch) -> None:
     """Write our files beside the model; the sample is scored by the model as it was read back from disk.
 
-    Raises: ConfigError if less than half of the sample gets a score.
+    Raises: ConfigError if less than half of the sample gets a score, or a score depends on the rows beside it.
     """
-    scored = score_blocks(sample, predict=load_model_files(folder, spec=spec))
+    score = partial(score_blocks, predict=load_model_files(folder, spec=spec), framed=spec.framed)
+    scored = score(sample)
+    check_same_scores(score, sample, scored)
     good = np.flatnonzero(~scored.failed)
     if 2 * len(good) < sample.num_rows:
         failed = sample.num_rows - len(good)

@@ -14,7 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from spark_scoring.errors import ambiguous_output, unnamed_inputs
 from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, labelled, unlabelled
-from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.frames import frame_of, to_pandas
 from spark_scoring.models.matrix import check_names
 from spark_scoring.models.registry import quiet
 
@@ -58,16 +58,14 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     kept = _kept(folder / spec.file)
     check_names(spec, _signature(kept))
     model = _loaded(kept)
-    return partial(_predict, model=model, score=spec.output, classes=spec.classes, threads=ThreadpoolController())
+    return partial(_predict, model=model, spec=spec, threads=ThreadpoolController())
 
 
-def _predict(
-    batch: pa.RecordBatch, *, model: Any, score: str, classes: tuple[str, ...], threads: ThreadpoolController
-) -> Outputs:
+def _predict(batch: pa.RecordBatch, *, model: Any, spec: ModelSpec, threads: ThreadpoolController) -> Outputs:
     with threads.limit(limits=1):
-        found = _table(model.predict(to_pandas(batch)))
-    values = found[score].to_numpy(dtype=np.float64, na_value=np.nan)
-    if not classes:
+        found = _table(model.predict(frame_of(batch, spec.inputs)))
+    values = found[spec.output].to_numpy(dtype=np.float64, na_value=np.nan)
+    if not spec.classes:
         return unlabelled(values)
     return labelled(values, (None if pd.isna(one) else str(one) for one in found[LABEL]))
 

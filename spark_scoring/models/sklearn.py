@@ -30,7 +30,7 @@ from spark_scoring.models.contract import (
 )
 from spark_scoring.models.decisions import decided, decisions, is_linear
 from spark_scoring.models.describe import classes_of, inputs_of, tolerance_of
-from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.frames import frame_of
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
 from spark_scoring.models.rows import blocks_of, cell_by_cell, doubles, is_any_of, joined, reads_doubles, row_by_row
@@ -100,7 +100,7 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     one_thread(model)
     check_names(spec, inputs_of(model))
     parts = _Parts.of(model)
-    predict = partial(_predict, model=parts, classes=spec.classes, threads=ThreadpoolController())
+    predict = partial(_predict, model=parts, spec=spec, threads=ThreadpoolController())
     if not cell_by_cell(parts.prepare):
         return predict
     as_doubles = parts.prepare is None and reads_doubles(parts.last, spec.inputs)
@@ -158,20 +158,20 @@ def _predict(
     batch: pa.RecordBatch,
     *,
     model: _Parts,
-    classes: tuple[str, ...],
+    spec: ModelSpec,
     threads: Any,
     in_blocks: bool = False,
     as_doubles: bool = False,
 ) -> Outputs:
     with threads.limit(limits=1), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # one line per block of rows would fill a worker's log
-        frame = doubles(batch) if as_doubles else to_pandas(batch)
+        frame = doubles(batch) if as_doubles else frame_of(batch, spec.inputs)
         inputs = frame if model.prepare is None else model.prepare.transform(frame)
         if not in_blocks:
-            return _asked(model.last, inputs, classes)
+            return _asked(model.last, inputs, spec.classes)
         if is_linear(model.last, inputs):
-            return _asked(decided(model.last), decisions(model.last, inputs), classes)
-        return joined([_asked(model.last, block, classes) for block in blocks_of(inputs)], rows=batch.num_rows)
+            return _asked(decided(model.last), decisions(model.last, inputs), spec.classes)
+        return joined([_asked(model.last, block, spec.classes) for block in blocks_of(inputs)], rows=batch.num_rows)
 
 
 def _asked(model: Any, inputs: Any, classes: tuple[str, ...]) -> Outputs:

@@ -115,7 +115,7 @@ def _score(columns: dict[str, pa.Array], rows: int, model: Shipped, *, way: _Way
         return failed
     batch = pa.RecordBatch.from_arrays(arrays, names=[feature.name for feature in features])
     with way.watch() as before:
-        return score_blocks(batch, predict=predict, before=before)
+        return score_blocks(batch, predict=predict, framed=model.spec.framed, before=before)
 
 
 def _reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
-from spark_scoring.run import output, runs
+from spark_scoring.run import ledger, output, runs
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import Reach
@@ -67,7 +67,7 @@ def score(
     if job.batch is None or job.output.batch is None:
         raise errors.missing_part(job.path, part="rows.batch and output.batch", command="score")
     begun = (
-        runs.resume(spark, job, job.batch, span=span)
+        _as_it_stands(spark, job, runs.resume(spark, job, job.batch, span=span), target=job.output.batch)
         if resume
         else runs.begin(spark, job, job.batch, span=span, clock=clock)
     )
@@ -106,6 +106,14 @@ def insisting(commit_id: str, attempt: Callable[[], T]) -> T:
                 raise
             log.warning("%s: another writer was faster, trying again", commit_id)
     return attempt()
+
+
+def _as_it_stands(spark: SparkSession, job: Job, run: Run, *, target: str) -> Run:
+    """It without the commits that the output has lost: they are made again."""
+    made = ledger.commits(spark, target, job=job.name) if delta.is_table(spark, target) else ()
+    there = {commit.plan.commit_id for commit in made}
+    kept = [plan for plan in run.done if plan.commit_id in there or not (plan.counts and plan.counts.rows)]
+    return replace(run, done=tuple(kept))
 
 
 def _to_do(job: Job, run: Run) -> Iterator[Plan]:

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
-from spark_scoring.run import batch, widenings
+from spark_scoring.run import batch, ledger, widenings
 from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actuals
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.runs import Span
@@ -86,7 +86,11 @@ def widen(
         raise errors.missing_part(job.path, part="rows.batch", command="widen")
     named = tuple(dict.fromkeys(job.actual(name, where="--with") for name in actuals))
     asked = Asked(rows=job.batch, wide=wide, actuals=named, span=span, out=out)
-    going = widenings.resume(spark, job, asked) if resume else widenings.begin(spark, job, asked, clock=clock)
+    going = (
+        _as_it_stands(spark, job, widenings.resume(spark, job, asked))
+        if resume
+        else widenings.begin(spark, job, asked, clock=clock)
+    )
     with closing(Prepared(spark=spark)) as prepared:
         _check_out(prepared, job, going)
         widenings.write(spark, job, going, finished=False)
@@ -99,6 +103,19 @@ def widen(
             progress(going.done[-1])
     widenings.write(spark, job, going, finished=True)
     return _summary(going)
+
+
+def _as_it_stands(spark: SparkSession, job: Job, going: Widening) -> Widening:
+    """It without the commits that `out` has lost: they are made again.
+
+    Raises: RunError: another run has written to `out` since.
+    """
+    made = ledger.commits(spark, going.out, job=job.name) if delta.is_table(spark, going.out) else ()
+    own = {commit.plan.commit_id: commit.entry.version for commit in made if commit.plan.clock == going.base.clock}
+    since = [commit for commit in made if commit.entry.version > min(own.values(), default=-1)]
+    if going.done and any(commit.plan.clock != going.base.clock for commit in since):
+        raise errors.overtaken(going.out, run_id=going.run_id)
+    return replace(going, done=tuple(one for one in going.done if one.commit_id in own or not one.counts.rows))
 
 
 def _to_do(job: Job, going: Widening) -> Iterator[Plan]:

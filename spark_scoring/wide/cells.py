@@ -14,6 +14,8 @@ from spark_scoring.wide.joint import indexes, taken
 from spark_scoring.wide.zeros import holds_floats, zero_rank
 
 CELL_ROWS = 4096
+# instants before it count as this one: the difference of two is then a bigint
+EARLIEST = -(2**62)
 
 
 def add_by_cell(frame: DataFrame, *, step: AsOf, table: Given) -> DataFrame:
@@ -45,16 +47,20 @@ def long_histories(items: DataFrame, *, keys: Sequence[str], at: str) -> DataFra
     cells = f"({HELPER}count div {CELL_ROWS})"
     return found.selectExpr(
         *keys,
-        f"{HELPER}start as {HELPER}cell_start",
-        f"({HELPER}end - {HELPER}start) div {cells} + 1L as {HELPER}cell_width",
+        f"{_late(HELPER + 'start')} as {HELPER}cell_start",
+        f"({_late(HELPER + 'end')} - {_late(HELPER + 'start')}) div {cells} + 1L as {HELPER}cell_width",
         f"{cells} - 1L as {HELPER}cell_last",
     )
 
 
 def cell(instant: str) -> str:
     """The number of the cell; 0 for a key that is not among the long histories, and before its first cell."""
-    number = f"({instant} - {HELPER}cell_start) div {HELPER}cell_width"
+    number = f"({_late(instant)} - {HELPER}cell_start) div {HELPER}cell_width"
     return f"coalesce(greatest(least({number}, {HELPER}cell_last), 0L), 0L)"
+
+
+def _late(instant: str) -> str:
+    return f"greatest({instant}, {EARLIEST}L)"
 
 
 def _answers(items: DataFrame, *, step: AsOf) -> DataFrame:

@@ -54,7 +54,8 @@ def checked_tables(tables: Mapping[str, DataFrame], *, contracts: Iterable[Table
             raise table_not_given(contract.name, given=tables)
         frame, where = given[contract.name.lower()], f"table '{contract.name}'"
         _check(frame, columns=contract.columns, where=where)
-        checked[contract.name] = frame.selectExpr(*[column(found.name) for found in contract.columns])
+        # named: of a view or a catalog table a column would keep its qualifier, and `a.b` could mean either
+        checked[contract.name] = frame.selectExpr(*[named(column(one.name), one.name) for one in contract.columns])
     return checked
 
 

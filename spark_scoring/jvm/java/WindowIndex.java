@@ -1,6 +1,7 @@
 package spark_scoring.jvm;
 
 import java.math.BigInteger;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import org.apache.spark.sql.catalyst.InternalRow;
@@ -156,38 +157,40 @@ public class WindowIndex extends Bound {
   }
 
   private ArrayData values(Measure measure, InternalRow[] seen, DataType type) {
-    if (!measure.needs('z') || !Items.isFloat(type)) return Columns.of(seen, seen.length, measure.value, type);
+    if (!measure.needs('z') || !Zeros.holds(type)) return Columns.of(seen, seen.length, measure.value, type);
     Object[] values = new Object[seen.length];
     for (int i = 0; i < values.length; i++) {
       values[i] = seen[i].isNullAt(measure.value) ? null : seen[i].get(measure.value, type);
     }
-    plusZeros(values, seen);
+    plusZeros(values, seen, type);
     return new GenericArrayData(values);
   }
 
-  /** Rows of one place can differ in the sign of a zero: there 0.0 wins. */
-  private void plusZeros(Object[] values, InternalRow[] seen) {
+  /** Rows of one place can differ in the sign of a zero: of values that are equal otherwise, the one with 0.0 wins. */
+  private void plusZeros(Object[] values, InternalRow[] seen, DataType type) {
     StructType order = (StructType) items(0).fields()[ORDER].dataType();
-    Ordering ordering = TypeUtils.getInterpretedOrdering(order);
+    Ordering places = TypeUtils.getInterpretedOrdering(order), equal = TypeUtils.getInterpretedOrdering(type);
     for (int i = 0, end; i < seen.length; i = end) {
-      Object plus = null;
-      for (end = i; end < seen.length && same(seen[i], seen[end], order.length(), ordering); end++) {
-        if (isZero(values[end]) && !isMinus(values[end])) plus = values[end];
+      end = i + 1;
+      while (end < seen.length && same(seen[i], seen[end], order.length(), places)) end++;
+      // of one place there are as many values as there are signs of zeros, mostly one
+      ArrayList best = new ArrayList();
+      for (int j = i; end - i > 1 && j < end; j++) {
+        int at = values[j] == null ? -1 : indexOf(best, values[j], equal);
+        if (at < 0 && values[j] != null) best.add(values[j]);
+        else if (at >= 0 && Zeros.compare(values[j], best.get(at), type) > 0) best.set(at, values[j]);
       }
-      for (int j = i; plus != null && j < end; j++) if (isZero(values[j])) values[j] = plus;
+      for (int j = i; end - i > 1 && j < end; j++) if (values[j] != null) values[j] = best.get(indexOf(best, values[j], equal));
     }
+  }
+
+  private static int indexOf(ArrayList values, Object value, Ordering equal) {
+    for (int i = 0; i < values.size(); i++) if (equal.compare(values.get(i), value) == 0) return i;
+    return -1;
   }
 
   private static boolean same(InternalRow a, InternalRow b, int width, Ordering ordering) {
     return a == b || a.getLong(TIME) == b.getLong(TIME) && a.getLong(KNOWN) == b.getLong(KNOWN)
         && ordering.compare(a.getStruct(ORDER, width), b.getStruct(ORDER, width)) == 0;
-  }
-
-  private static boolean isZero(Object value) {
-    return value != null && ((Number) value).doubleValue() == 0;
-  }
-
-  private static boolean isMinus(Object value) {
-    return 1 / ((Number) value).doubleValue() < 0;
   }
 }

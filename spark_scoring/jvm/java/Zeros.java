@@ -10,6 +10,15 @@ import org.apache.spark.sql.types.StructType;
 final class Zeros {
   private Zeros() {}
 
+  /** Whether equal values of the type, which can be ordered, can differ in the sign of a zero. */
+  static boolean holds(DataType type) {
+    if (type instanceof ArrayType) return holds(((ArrayType) type).elementType());
+    if (!(type instanceof StructType)) return Items.isFloat(type);
+    boolean any = false;
+    for (int i = 0; i < ((StructType) type).length(); i++) any |= holds(((StructType) type).fields()[i].dataType());
+    return any;
+  }
+
   /** Greater than 0 where the first zero whose sign differs is 0.0 in a. */
   static int compare(Object a, Object b, DataType type) {
     if (a == null || b == null) return 0;

@@ -92,7 +92,7 @@ def _choose(spark: SparkSession, package: Package) -> Choice:
 def compared(spark: SparkSession, package: Package, form: Compiled, rows: pa.Table) -> Compared:
     """The compiled form and the library on rows of the package's features."""
     (batch,) = rows.combine_chunks().to_batches()
-    library = score_blocks(batch, predict=load_package(package).score)
+    library = score_blocks(batch, predict=load_package(package).score, framed=package.spec.framed)
     found = scored_in_spark(spark, rows, ScoredModel(role="parity", package=package, compiled=form))
     return Compared(_difference(package, library, found), found)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Context, Decimal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,8 @@ ODD = (
 )  # fmt: skip
 TEXTS = ("", " ", "\u00e9", "never shown", "never shown, and longer than eight bytes")
 GREATEST = np.finfo(np.float64).max
+# whole numbers that no double is
+BEYOND = (2**53 + 1, -(2**53) - 1, 2**63 - 1, 2**60 + 1)
 INTEGERS = {"tinyint": 8, "smallint": 16, "int": 32, "bigint": 64}
 
 
@@ -67,7 +70,7 @@ def _column(feature: Feature, golden: pa.ChunkedArray, base: Ints, rows: _Rows) 
 
 def _typed(value: object, kind: str) -> object:
     """The value in the column's type, the nearest that there is."""
-    if value is None or kind == "double" or isinstance(value, str):
+    if value is None or kind == "double" or isinstance(value, str) or (kind == "bigint" and isinstance(value, int)):
         return value
     number = float(value)  # type: ignore[arg-type]  # nothing else is ever put there
     if kind == "float":
@@ -79,7 +82,15 @@ def _typed(value: object, kind: str) -> object:
     if kind in INTEGERS:
         most = 2 ** (INTEGERS[kind] - 1)
         return max(-most, min(most - 1, int(np.floor(number))))
-    return None
+    return _decimal(number, arrow_type(kind)) if kind.startswith("decimal") else None
+
+
+def _decimal(number: float, kind: pa.DataType) -> Decimal | None:
+    """The decimal below the number, None if it has too many digits."""
+    digits = kind.precision - kind.scale
+    if abs(number) >= 10.0**digits:
+        return None
+    return Decimal(number).quantize(Decimal(1).scaleb(-kind.scale), ROUND_FLOOR, Context(prec=2 * kind.precision))
 
 
 def _odd(rows: _Rows, model: Compiled, features: tuple[Feature, ...]) -> None:
@@ -88,6 +99,7 @@ def _odd(rows: _Rows, model: Compiled, features: tuple[Feature, ...]) -> None:
     for feature in features:
         values: list[object] = [None, *known.get(feature.name, [])[:each]]
         values += TEXTS if feature.type == "string" else [np.nan, *ODD]
+        values += BEYOND if feature.type == "bigint" else ()
         for value in values:
             rows.add([feature.name], value)
     rows.add([feature.name for feature in features], None)
