@@ -249,3 +249,27 @@ def test_a_field_is_one_whatever_the_tables_view_is_called(spark: SparkSession) 
     finally:
         spark.catalog.dropTempView("weather")
     assert found == [5.0, 5.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("spark.sql.session.timeZone", "America/New_York"),
+        ("spark.sql.parser.escapedStringLiterals", "true"),
+        ("spark.sql.decimalOperations.allowPrecisionLoss", "false"),
+        ("spark.sql.legacy.timeParserPolicy", "LEGACY"),
+        ("spark.sql.caseSensitive", "true"),
+    ],
+)
+def test_a_session_in_which_expressions_mean_something_else_is_refused(
+    spark: SparkSession, name: str, value: str
+) -> None:
+    columns = {"k": "string", "at": "timestamp not null"}
+    plain = {"name": "plain", "rows": {"key": ["k"], "time": "at", "columns": columns}}
+    hours = WideTable.unpack({**plain, "steps": [{"columns": {"h": "hour(at)"}}]})
+    other = spark.newSession()
+    other.conf.set(name, value)
+    rows = other.sql("select 'a' as k, timestamp'2013-09-01 10:00:00' as at")
+    with pytest.raises(ConfigError, match=f"this session has {name} = '{value}'"):
+        hours.transform(rows, {})
+    assert WideTable.unpack(plain).transform(rows, {}).count() == 1

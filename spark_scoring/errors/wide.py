@@ -67,3 +67,10 @@ def needs_classic_session() -> ConfigError:
         "Spark's own JVM. "
         "Use a classic session, as spark-submit and SparkSession.builder.getOrCreate() without 'remote' make it."
     )
+
+
+def other_setting(name: str, *, given: str, fit: str) -> ConfigError:
+    return ConfigError(
+        f"this session has {name} = {given!r}, with which expressions of a wide table would have other values than in "
+        f"the job that scores. Set it before: spark.conf.set({name!r}, {fit!r})."
+    )

@@ -20,6 +20,7 @@ from spark_scoring.wide.joint import Part, add_parts
 from spark_scoring.wide.lookup import add_lookup
 from spark_scoring.wide.prune import steps_read
 from spark_scoring.wide.schema import checked_rows, checked_tables, rejection
+from spark_scoring.wide.settings import check_settings
 from spark_scoring.wide.strategy import BROADCAST, broadcast_limit, strategy_of
 from spark_scoring.wide.window import window_part
 
@@ -59,6 +60,7 @@ def add_steps(frame: DataFrame, *, wide: WideTable, steps: Sequence[Step], given
     contracts = dict.fromkeys(wide.table(step.table) for step in steps if not isinstance(step, Columns))
     known = checked_tables(given.frames, contracts=contracts)
     ready(frame.sparkSession)
+    check_settings(frame.sparkSession, steps=steps, rules=wide.rules)
     meets = _Meets(wide=wide, known=known, given=given, limit=broadcast_limit(frame.sparkSession))
     # once for each step: a table's size is asked of the JVM
     met = {step: meets.table_of(step) for step in steps if not isinstance(step, Columns)}
