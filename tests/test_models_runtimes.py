@@ -137,6 +137,13 @@ def test_a_classifier_without_probabilities(tmp_path: Path) -> None:
         packaged(model, tmp_path)
 
 
+@pytest.mark.parametrize("missing", [-999.0, 0])
+def test_a_sentinel_of_the_wrapper_is_refused(missing: float, tmp_path: Path) -> None:
+    model = xgb(xgboost.XGBClassifier, 2, missing=missing)
+    with pytest.raises(ConfigError, match=rf"it takes {missing} for missing.*nullif\(x, {missing}\)"):
+        packaged(model, tmp_path, sample=native_frame(SAMPLE))
+
+
 def test_a_model_of_a_matrix_needs_names(tmp_path: Path) -> None:
     numbers = native_frame(SAMPLE)[["distance", "seats"]].to_numpy()
     model = lightgbm.train({"verbose": -1}, lightgbm.Dataset(numbers, numbers[:, 1]), num_boost_round=3)

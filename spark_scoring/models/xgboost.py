@@ -44,8 +44,10 @@ def input_names(model: Any) -> tuple[str, ...]:
 def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Saved:
     """Write the ubj file; trees behind the best iteration are left out where the model would not use them.
 
-    Raises: ConfigError: a column is no number and no category, or the model gives no probabilities.
+    Raises: ConfigError: a column is no number and no category, the model gives no probabilities, or takes another
+        value than NaN for missing.
     """
+    _check_missing(model)
     booster = _booster(model)
     categories = _categories(booster, inputs)
     check_numbers("xgboost", inputs.model_features, categories)
@@ -106,6 +108,16 @@ def _booster(model: Any) -> Any:
         booster = model.get_booster() if wrapped else model
     best = booster.attr("best_iteration")
     return booster[: int(best) + 1] if wrapped and best is not None else booster.copy()
+
+
+def _check_missing(model: Any) -> None:
+    missing = getattr(model, "missing", None)
+    if missing is not None and not np.isnan(missing):
+        raise unsupported_model(
+            type(model).__name__,
+            why=f"it takes {missing} for missing, which is a setting of the wrapper and no part of the saved model",
+            do=f"Make that value null with a step 'columns', as in nullif(x, {missing}), train it with missing=nan",
+        )
 
 
 def _config(booster: Any) -> Any:
