@@ -1,6 +1,8 @@
 """Models of every library over the rows of `models_data`, and the ways to package and score them without Spark."""
 
+import py_compile
 import tempfile
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,14 @@ with quiet():  # MLflow warns of type hints: of its own when it is imported, of 
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads type hints
             return pd.DataFrame({"score": model_input["distance"], "label": model_input["carrier"]})
 
+    class Lazy(mlflow.pyfunc.PythonModel):
+        """A number for each row, by a module that is imported when the first one is asked for."""
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads type hints
+            from helper_of_lazy import FACTOR
+
+            return pd.DataFrame({"score": FACTOR + 0 * model_input["seats"].fillna(0)})
+
 
 SAMPLE = wide_rows(400, seed=7)
 CARRIERS = ["AA", "BB", "Ü"]
@@ -66,6 +76,16 @@ def packaged(model: Any, folder: Path, *, sample: Any = SAMPLE, **options: Any) 
 def scored(package: Package, rows: pa.Table) -> pd.DataFrame:
     """Score and label of wide rows, by the code of the workers."""
     return load_package(package).predict(to_pandas(rows))
+
+
+def slip_in(source: Path, text: str) -> None:
+    """Byte code of another text beside a source, which Python takes for that of the source without a look at it."""
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder) / source.name
+        other.write_text(text, "utf-8")
+        py_compile.compile(
+            str(other), cache_from_source(str(source)), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+        )
 
 
 def onnx_of(classes: int, *, zipmap: bool) -> tuple[Any, tuple[str, ...]]:

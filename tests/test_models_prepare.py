@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from models_data import WIDE, bits, wide_rows
-from runtime_models import SAMPLE, packaged, scored
+from runtime_models import SAMPLE, packaged, scored, slip_in
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 
@@ -68,6 +68,14 @@ def test_the_digest_covers_the_code(tmp_path: Path) -> None:
         file.write("\n")
     with pytest.raises(RunError, match="they changed after packaging"):
         read_package(package.path, uri="x")
+
+
+def test_byte_code_beside_the_code_is_not_run(tmp_path: Path) -> None:
+    package = packaged(model(), tmp_path, prepare=code(tmp_path, GOOD))
+    expected = bits(scored(package, ROWS)["score"])
+    slip_in(package.path / "prepare.py", GOOD.replace("frame.copy()", "(frame := frame.assign(distance=666.0))"))
+    assert bits(scored(package, ROWS)["score"]) == expected
+    assert read_package(package.path, uri="x").digest == package.digest
 
 
 def test_a_row_that_the_code_cannot_take(tmp_path: Path) -> None:

@@ -1,12 +1,15 @@
 """Every runtime says what its library says, on one thread, whatever is null, unknown or new."""
 
+import io
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightgbm
+import mlflow
 import numpy as np
 import onnxruntime
 import pandas as pd
@@ -17,12 +20,14 @@ from models_data import bits, wide_rows
 from runtime_models import (
     PMML,
     SAMPLE,
+    Lazy,
     Twice,
     native_frame,
     onnx_of,
     packaged,
     pmml_of,
     scored,
+    slip_in,
     target,
     unnamed_onnx,
 )
@@ -30,8 +35,10 @@ from runtime_models import (
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import lightgbm as lightgbm_runtime
 from spark_scoring.models.contract import Categories, Feature, ModelSpec
+from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.libraries import NEEDED
-from spark_scoring.models.package import Package
+from spark_scoring.models.loaded import load_package
+from spark_scoring.models.package import Package, archive_of, read_package
 
 ROWS = wide_rows(3000, seed=8)
 
@@ -221,6 +228,26 @@ def test_pyfunc(tmp_path: Path) -> None:
     assert found["score"].tolist() == (seats / 2).tolist()
     assert found["label"].tolist() == np.where(seats > 100, "big", "small").tolist()
     assert package.classes == ("big", "small")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_byte_code_in_a_pyfunc_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    helper = tmp_path / "helper_of_lazy.py"
+    helper.write_text("FACTOR = 3.0\n", "utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    mlflow.pyfunc.save_model(
+        tmp_path / "plain", python_model=Lazy(), code_paths=[str(helper)], pip_requirements=[],
+        input_example=native_frame(SAMPLE)[["seats"]],
+    )  # fmt: skip
+    package = packaged(tmp_path / "plain", tmp_path)
+    slip_in(package.path / "pyfunc" / "code" / helper.name, "FACTOR = 666.0\n")
+    assert read_package(package.path, uri="x").digest == package.digest
+    names = zipfile.ZipFile(io.BytesIO(archive_of(package))).namelist()
+    assert "pyfunc/code/helper_of_lazy.py" in names and not [name for name in names if "__pycache__" in name]
+    monkeypatch.delitem(sys.modules, "helper_of_lazy", raising=False)
+    monkeypatch.setattr(sys, "path", [one for one in sys.path if one != str(tmp_path)])
+    loaded = load_package(package)
+    assert loaded.predict(to_pandas(SAMPLE))["score"].max() < 666
 
 
 def test_a_pipeline_of_both_libraries_is_a_scikit_learn_model(tmp_path: Path) -> None:

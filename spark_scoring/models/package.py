@@ -106,14 +106,19 @@ def _recorded_digest(path: Path) -> str | None:
     return str(digest) if digest else None
 
 
-def digest_of(path: Path) -> str:
-    """sha256 over the sorted (path, sha256) pairs of all files but MLflow's book-keeping.
+def files_in(path: Path) -> list[Path]:
+    """All files but byte code that Python left beside its source; nothing behind a link to a folder."""
+    return [file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.relative_to(path).parts]
 
-    What is left out cannot reach a score: scoring reads `package.json` and the file it names, no `MLmodel`.
+
+def digest_of(path: Path) -> str:
+    """sha256 over the sorted (path, sha256) pairs of all files but byte code and MLflow's book-keeping.
+
+    What is left out cannot reach a score: scoring reads `package.json` and the file it names, no `MLmodel`, and runs
+    source alone.
     """
     whole = hashlib.sha256()
-    files = (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
-    for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files):
+    for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files_in(path)):
         if name not in BOOKKEEPING:
             whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
     return whole.hexdigest()
@@ -153,5 +158,5 @@ def archive_of(package: Package) -> bytes:
 
 def _needed(package: Package) -> list[Path]:
     model = package.path / package.spec.file
-    files = [file for file in model.rglob("*") if file.is_file()] if model.is_dir() else [model]
+    files = files_in(model) if model.is_dir() else [model]
     return [*files, package.path / PREPARE] if package.spec.prepare else files

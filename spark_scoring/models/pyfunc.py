@@ -16,6 +16,7 @@ from spark_scoring.errors import ambiguous_output, unnamed_inputs
 from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, labelled, unlabelled
 from spark_scoring.models.frames import frame_of, to_pandas
 from spark_scoring.models.matrix import check_names
+from spark_scoring.models.package import files_in
 from spark_scoring.models.registry import quiet
 
 FOLDER = "pyfunc"
@@ -116,7 +117,10 @@ def _signature(folder: Path) -> tuple[str, ...] | None:
 
 
 def _kept(folder: Path) -> Path:
-    """A copy that outlives the call: a pyfunc may read its files whenever it likes."""
+    """A copy that outlives the call: a pyfunc may read its files whenever it likes.
+
+    Of the files that the digest covers: byte code that lies among them would be run in place of the source.
+    """
     from pyspark import SparkFiles, TaskContext
 
     # a worker never comes to its exit handlers; Spark removes this folder with the application
@@ -124,4 +128,8 @@ def _kept(folder: Path) -> Path:
     place = Path(tempfile.mkdtemp(prefix="spark-scoring-pyfunc-", dir=root))
     if root is None:
         atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return Path(shutil.copytree(folder, place / FOLDER))
+    for file in files_in(folder):
+        copy = place / FOLDER / file.relative_to(folder)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, copy)
+    return place / FOLDER
