@@ -115,6 +115,17 @@ def unnamed_onnx() -> tuple[Any, Any]:
     return convert_sklearn(model, initial_types=kinds), model
 
 
+def cast_onnx(kind: int) -> Any:
+    """A graph that answers its one column `x`, a tensor of this kind, as a float."""
+    from onnx import TensorProto, helper
+
+    given = helper.make_tensor_value_info("x", kind, [None, 1])
+    found = helper.make_tensor_value_info("z", TensorProto.FLOAT, [None, 1])
+    cast = helper.make_node("Cast", ["x"], ["z"], to=TensorProto.FLOAT)
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(helper.make_graph([cast], "cast", [given], [found]), opset_imports=[opset], ir_version=9)
+
+
 PMML = """<?xml version="1.0" encoding="UTF-8"?>
 <PMML version="4.4" xmlns="http://www.dmg.org/PMML-4_4"><Header/>
 <DataDictionary>

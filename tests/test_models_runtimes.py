@@ -5,6 +5,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from runtime_models import (
     SAMPLE,
     Lazy,
     Twice,
+    cast_onnx,
     native_frame,
     onnx_of,
     packaged,
@@ -33,12 +35,15 @@ from runtime_models import (
 )
 
 from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.models import flavor
 from spark_scoring.models import lightgbm as lightgbm_runtime
+from spark_scoring.models.blocks import score_blocks
 from spark_scoring.models.contract import Categories, Feature, ModelSpec
-from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.frames import spark_type, to_pandas
 from spark_scoring.models.libraries import NEEDED
 from spark_scoring.models.loaded import load_package
 from spark_scoring.models.package import Package, archive_of, read_package
+from spark_scoring.spec.wide import WideTable
 
 ROWS = wide_rows(3000, seed=8)
 
@@ -200,6 +205,43 @@ def test_onnx_takes_a_column_each_and_texts(tmp_path: Path) -> None:
     assert found.loc[frame["carrier"].isna(), "score"].isna().all()
 
 
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "values", "held"),
+    [
+        (pa.float64(), "INT64", [1.0, -3.0, -(2.0**63), 0.0, 1.7, -0.5, NAN, INF, -INF, 1e300, 2.0**63, None], 4),
+        (pa.float64(), "INT32", [1.0, -(2.0**31), 2.0**31 - 1, 2.0**31, 0.5, None], 3),
+        (pa.float64(), "BOOL", [0.0, 1.0, -0.0, 0.5, 2.0, -1.0, NAN, None], 3),
+        (pa.float32(), "INT64", [1.0, 2.0**40, 1.5, 2.0**63, NAN, None], 2),
+        (pa.int64(), "INT64", [1, 2**53 + 1, -(2**63), 2**63 - 1, None], 4),
+        (pa.int64(), "INT32", [1, -(2**31), 2**31, 2**32 + 5, None], 2),
+        (pa.int64(), "BOOL", [0, 1, 2, -1, None], 2),
+        (pa.bool_(), "BOOL", [True, False, None], 2),
+        (pa.bool_(), "INT64", [True, False, None], 2),
+        (pa.decimal128(38, 2), "INT64", [Decimal("7.00"), Decimal("7.01"), Decimal(10) ** 35, None], 1),
+    ],
+)
+def test_a_value_that_an_onnx_tensor_does_not_hold(
+    column: pa.DataType, kind: str, values: list[Any], held: int, tmp_path: Path
+) -> None:
+    from onnx import TensorProto
+
+    wide = WideTable.unpack({
+        "name": "w", "rows": {
+            "key": ["id"], "time": "at",
+            "columns": {"id": "string not null", "at": "timestamp not null", "x": spark_type(column)},
+        },
+    })  # fmt: skip
+    sample = SAMPLE.select(["id", "at"]).append_column("x", pa.array([1, 0] * 200).cast(pa.int8()).cast(column))
+    flavor.save_model(cast_onnx(getattr(TensorProto, kind)), tmp_path / "made", wide=wide, sample=sample)
+    predict = load_package(read_package(tmp_path / "made", uri="made")).score
+    found = score_blocks(pa.record_batch({"x": pa.array(values, column, from_pandas=False)}), predict=predict)
+    assert found.score[:held].tolist() == [float(np.float32(value)) for value in values[:held]]
+    assert [str(reason) for reason in found.reason[held:]] == ["NOT_FINITE"] * (len(values) - held)
+
+
 def test_pmml(tmp_path: Path) -> None:
     file, native = pmml_of(tmp_path)
     package = packaged(file, tmp_path)
@@ -305,7 +347,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from spark_scoring.models.frames import to_pandas
+from spark_scoring.models.frames import spark_type, to_pandas
 from spark_scoring.models.loaded import load_package
 from spark_scoring.models.package import read_package
 

@@ -32,6 +32,8 @@ LIBRARIES = ("onnxruntime", "numpy", "pyarrow")
 # 2 units in the last place of a float32: other processors have other kernels
 TOLERANCE = Tolerance(relative=2.0**-22)
 TENSORS = {"float": np.float32, "double": np.float64, "int64": np.int64, "int32": np.int32, "bool": np.bool_}
+# the least number that a tensor holds, and the first one beyond it
+HOLDS = {"int64": (-(2**63), 2**63), "int32": (-(2**31), 2**31), "bool": (0, 2)}
 Texts: TypeAlias = npt.NDArray[np.object_]
 
 
@@ -42,6 +44,22 @@ class _Answer:
     values: npt.NDArray[np.float64]
     label: Texts | None
     names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Tensor:
+    """A column as the graph takes it, and the rows of which it holds the very value."""
+
+    values: npt.NDArray[Any]
+    held: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Food:
+    """The tensors by name, and the rows that they hold."""
+
+    tensors: dict[str, npt.NDArray[Any]]
+    held: npt.NDArray[np.bool_]
 
 
 def input_names(model: Any) -> tuple[str, ...]:
@@ -64,7 +82,7 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
     session = _session(content)
     feed = _feeder(session, inputs.model_features)
     score, label = _chosen(session, output)
-    answer = _asked(session, feed(inputs.model_sample), score, label)
+    answer = _asked(session, feed(inputs.model_sample).tensors, score, label)
     if isinstance(model, Path):
         shutil.copyfile(model, folder / FILE)
     else:
@@ -88,28 +106,21 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     check_names(spec, [one.name for one in inputs] if len(inputs) > 1 else None)
     score, label = _chosen(session, spec.output)
     feed = _feeder(session, spec.inputs)
-    kinds = [_kind(one.type) for one in inputs] * (len(spec.inputs) if len(inputs) == 1 else 1)
-    wordless = tuple(f.name for f, kind in zip(spec.inputs, kinds, strict=True) if kind not in ("float", "double"))
-    return partial(
-        _predict, session=session, feed=feed, score=score, label=label, classes=spec.classes, wordless=wordless
-    )
+    return partial(_predict, session=session, feed=feed, score=score, label=label, classes=spec.classes)
 
 
 def _predict(
     batch: pa.RecordBatch,
     *,
     session: Any,
-    feed: Callable[[pa.RecordBatch], dict[str, Any]],
+    feed: Callable[[pa.RecordBatch], _Food],
     score: str,
     label: str | None,
     classes: tuple[str, ...],
-    wordless: tuple[str, ...],
 ) -> Outputs:
-    unspoken = np.zeros(batch.num_rows, dtype=bool)
-    for name in wordless:
-        unspoken |= np.asarray(batch.column(name).is_null())
-    answer = _asked(session, feed(batch), score, label)
-    answer.values[unspoken] = np.nan
+    food = feed(batch)
+    answer = _asked(session, food.tensors, score, label)
+    answer.values[~food.held] = np.nan
     if not classes:
         return unlabelled(answer.values[:, 0])
     outputs = outputs_of(answer.values, classes)
@@ -129,7 +140,7 @@ def _session(content: bytes) -> Any:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _feeder(session: Any, features: tuple[Feature, ...]) -> Callable[[pa.RecordBatch], dict[str, Any]]:
+def _feeder(session: Any, features: tuple[Feature, ...]) -> Callable[[pa.RecordBatch], _Food]:
     inputs = session.get_inputs()
     for one, feature in zip(inputs, features, strict=False) if len(inputs) > 1 else ((inputs[0], f) for f in features):
         kind, is_text = _kind(one.type), feature.type == "string"
@@ -142,25 +153,38 @@ def _feeder(session: Any, features: tuple[Feature, ...]) -> Callable[[pa.RecordB
     return partial(_feed, inputs=[(one.name, _kind(one.type), len(one.shape)) for one in inputs])
 
 
-def _feed(batch: pa.RecordBatch, *, inputs: list[tuple[str, str, int]]) -> dict[str, Any]:
+def _feed(batch: pa.RecordBatch, *, inputs: list[tuple[str, str, int]]) -> _Food:
+    kinds = [kind for _, kind, _ in inputs] * (batch.num_columns if len(inputs) == 1 else 1)
+    columns = [_tensor(column, kind) for column, kind in zip(batch.columns, kinds, strict=True)]
+    held = np.logical_and.reduce([column.held for column in columns])
     if len(inputs) == 1:
-        name, kind, _ = inputs[0]
-        return {name: np.stack([_tensor(column, kind) for column in batch.columns], axis=1)}
-    return {
-        name: _tensor(column, kind).reshape((-1, 1) if rank == 2 else (-1,))
-        for (name, kind, rank), column in zip(inputs, batch.columns, strict=True)
+        return _Food(tensors={inputs[0][0]: np.stack([column.values for column in columns], axis=1)}, held=held)
+    tensors = {
+        name: column.values.reshape((-1, 1) if rank == 2 else (-1,))
+        for (name, _, rank), column in zip(inputs, columns, strict=True)
     }
+    return _Food(tensors=tensors, held=held)
 
 
-def _tensor(column: pa.Array, kind: str) -> npt.NDArray[Any]:
-    """Null is NaN in a tensor of floats; no other tensor has a word for it, and its row gets no score."""
+def _tensor(column: pa.Array, kind: str) -> _Tensor:
+    """Null is NaN in a tensor of floats, which rounds; another has no word for it, and none for 1.7 or for 2**70."""
     if kind in ("float", "double"):
-        return numbers(column).astype(TENSORS[kind])
+        return _Tensor(values=numbers(column).astype(TENSORS[kind]), held=np.ones(len(column), dtype=bool))
+    known = np.asarray(column.is_valid())
     if kind == "string":
-        return np.array(column.fill_null("").to_pylist(), dtype=object)
-    filled = column.fill_null(False if pa.types.is_boolean(column.type) else 0)
-    values: npt.NDArray[Any] = filled.to_numpy(zero_copy_only=False).astype(TENSORS[kind])
-    return values
+        return _Tensor(values=np.array(column.fill_null("").to_pylist(), dtype=object), held=known)
+    given, (least, beyond) = _exact(column), HOLDS[kind]
+    with np.errstate(invalid="ignore"):
+        held = known & (given >= least) & (given < beyond) & (given == np.floor(given))
+    return _Tensor(values=np.where(held, given, 0).astype(TENSORS[kind]), held=held)
+
+
+def _exact(column: pa.Array) -> npt.NDArray[Any]:
+    """The column's numbers as they are, and anything where it is null."""
+    if pa.types.is_boolean(column.type):
+        column = column.cast(pa.uint8())
+    values: npt.NDArray[Any] = column.fill_null(0).to_numpy(zero_copy_only=False)
+    return values.astype(np.int64) if values.dtype.kind == "M" else values
 
 
 def _kind(text: str) -> str:
