@@ -27,6 +27,8 @@ ROWS = wide_rows(1500, seed=11)
 GOOD = """
 import numpy as np
 
+KEPT = {}
+
 def prepare(frame):
     made = frame.copy()
     made["per_seat"] = frame["distance"] / frame["seats"]
@@ -108,6 +110,16 @@ def test_a_row_that_the_code_cannot_take(tmp_path: Path) -> None:
         (
             "made['per_seat'] = frame['seats'] if len(frame) < 400 or frame['id'].iloc[0] == 'r0' else 0.0",
             "'per_seat' .* when they are in another order",
+        ),
+        (
+            "made['per_seat'] = frame['seats'].fillna(KEPT.setdefault('mean', frame['seats'].mean()))",
+            "'per_seat' .* cut",
+        ),
+        ("made['per_seat'] = frame['seats'] / KEPT.setdefault('most', frame['seats'].max())", "'per_seat' .* cut"),
+        ("made['is_ue'] = [KEPT.setdefault(one, len(KEPT)) for one in frame['carrier']]", "'is_ue' .* another order"),
+        (
+            "made['per_seat'] = KEPT['calls'] = KEPT.get('calls', 0) + 1",
+            "'per_seat' .* when they are run a second time",
         ),
     ],
 )

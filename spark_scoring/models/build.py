@@ -16,14 +16,14 @@ from spark_scoring.errors import (
 from spark_scoring.models.contract import Categories, Feature, Inputs
 from spark_scoring.models.frames import arrow_type, is_float_for_pandas, spark_type, to_pandas
 from spark_scoring.models.laws import check_row_local, columns_read
-from spark_scoring.models.prepare import Prepare
+from spark_scoring.models.prepare import FeatureCode
 from spark_scoring.spec.wide import AsOf, Lookup, WideTable
 
 LEAST_SAMPLE = 50
 Sample: TypeAlias = pa.Table | pd.DataFrame
 
 
-def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: Prepare | None = None) -> Inputs:
+def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: FeatureCode | None = None) -> Inputs:
     """What a model that reads these columns gets, matched with wide table and sample, by name without case.
 
     Behind feature code the names are those of the columns that it makes; which ones of the wide table it reads is
@@ -43,11 +43,11 @@ def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare
     return _prepared(names, wide=wide, sample=sample, prepare=prepare)
 
 
-def _prepared(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: Prepare) -> Inputs:
+def _prepared(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: FeatureCode) -> Inputs:
     known = {name.lower() for name in _names(sample)}
     whole = _batch([name for name in _known(wide) if name.lower() in known], wide=wide, sample=sample)
     batch = whole.select(columns_read(prepare, whole, makes=names))
-    made = prepare(to_pandas(batch))
+    made = prepare.load()(to_pandas(batch))
     arrays = [_typed(name, _column(made, name), declared={}, where="prepare") for name in names]
     model_sample = pa.RecordBatch.from_arrays(arrays, names=list(names))
     features = _features(model_sample)

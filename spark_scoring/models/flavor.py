@@ -68,7 +68,7 @@ def save_model(
     runtime = runtime_of(match.runtime)
     code = FeatureCode.parse(prepare) if prepare else None
     names = tuple(features or runtime.input_names(model))
-    inputs = inputs_for(names, wide=wide, sample=sample, prepare=code.load() if code else None)
+    inputs = inputs_for(names, wide=wide, sample=sample, prepare=code)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch, quiet():

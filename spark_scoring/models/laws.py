@@ -13,30 +13,34 @@ from spark_scoring.errors import not_row_local, prepare_fails, prepare_lacks, sc
 from spark_scoring.models.blocks import Scored
 from spark_scoring.models.contract import Feature, FeatureError
 from spark_scoring.models.frames import to_pandas
-from spark_scoring.models.prepare import Prepare, run
+from spark_scoring.models.prepare import FeatureCode, Prepare, run
 
 ALONE, FEW = 50, 20
 PARTS = (2, 3, 7, 64)
 
 
 def check_row_local(
-    prepare: Prepare, sample: pa.RecordBatch, *, read: Sequence[Feature], features: Sequence[Feature]
+    code: FeatureCode, sample: pa.RecordBatch, *, read: Sequence[Feature], features: Sequence[Feature]
 ) -> None:
     """Nothing, if the sample has the same rows whole and again, in any pieces, row by row, and in another order.
 
+    The code is loaded anew for each of them: what it keeps of its first call would make the later ones agree.
+
     Raises: ConfigError that names the first column that differs.
     """
-    ask = partial(_run, prepare, read=read, features=features)
-    whole = ask(sample)
-    _same(whole, ask(sample), law="run a second time")
+    ask = partial(_run, read=read, features=features)
+    prepare = code.load()
+    whole = ask(prepare, sample)
+    _same(whole, ask(prepare, sample), law="run a second time")
     for parts in _cuts(sample.num_rows):
-        pieces = [ask(sample.slice(start, stop - start)) for start, stop in parts]
+        prepare = code.load()
+        pieces = [ask(prepare, sample.slice(start, stop - start)) for start, stop in parts]
         rows = whole.slice(0, parts[-1][1])
         _same(rows, pa.Table.from_batches(pieces).combine_chunks().to_batches()[0], law="cut into pieces")
-    order = pa.array(np.random.default_rng(0).permutation(sample.num_rows))
-    _same(whole.take(order), ask(sample.take(order)), law="in another order")
-    turned = pa.array(np.arange(sample.num_rows)[::-1])
-    _same(whole.take(turned), ask(sample.take(turned)), law="in another order")
+    places = np.arange(sample.num_rows)
+    for order in (np.random.default_rng(0).permutation(places), places[::-1]):
+        turned = pa.array(order)
+        _same(whole.take(turned), ask(code.load(), sample.take(turned)), law="in another order")
 
 
 def check_same_scores(score: Callable[[pa.RecordBatch], Scored], sample: pa.RecordBatch, whole: Scored) -> None:
@@ -84,11 +88,12 @@ def _same(expected: pa.RecordBatch, found: pa.RecordBatch, *, law: str) -> None:
             raise not_row_local(name, law=law)
 
 
-def columns_read(prepare: Prepare, sample: pa.RecordBatch, *, makes: Sequence[str]) -> list[str]:
+def columns_read(code: FeatureCode, sample: pa.RecordBatch, *, makes: Sequence[str]) -> list[str]:
     """The columns of the sample without which the feature code fails or says something else.
 
     Raises: ConfigError: it raises on the whole sample, or does not make what the model reads.
     """
+    prepare = code.load()
     whole = _made(prepare, sample, makes)
     if isinstance(whole, Exception):
         raise prepare_fails(rows=sample.num_rows, reason=f"{type(whole).__name__}: {whole}") from whole
