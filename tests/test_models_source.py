@@ -67,6 +67,23 @@ def test_what_is_no_model(name: str, message: str, tmp_path: Path) -> None:
         read(tmp_path / name, tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"hello world", b'{"a": 1}', b"\xff\xfe<PMML"])
+@pytest.mark.parametrize("suffix", [".onnx", ".txt", ".lgb", ".json", ".ubj", ".pmml"])
+@pytest.mark.parametrize("features", [None, ["seats"]])
+def test_a_file_that_holds_another_format(
+    suffix: str, content: bytes, features: list[str] | None, tmp_path: Path
+) -> None:
+    (tmp_path / f"m{suffix}").write_bytes(content)
+    with pytest.raises(ConfigError, match=rf"m{suffix}: it cannot be read as (an |LightGBM|XGBoost|PMML).*its own lib"):
+        packaged(read(tmp_path / f"m{suffix}", tmp_path), tmp_path, features=features)
+
+
+@pytest.mark.parametrize("kind", [LGBMClassifier, XGBClassifier])
+def test_a_wrapper_that_is_not_fitted(kind: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"model {kind.__name__}: it is not fitted. Fit it, then package it again"):
+        packaged(kind(), tmp_path, features=["seats"])
+
+
 def save_plain(kind: str, folder: Path) -> None:
     """A model as MLflow alone writes it."""
     wanted = (target(SAMPLE, 2) == "class 1").astype(int)

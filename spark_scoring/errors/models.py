@@ -164,6 +164,13 @@ def unreadable_model(source: str, *, reason: str) -> RunError:
     return RunError(f"--model {source}: cannot be read: {reason}. Save it again in this environment with joblib.dump.")
 
 
+def unreadable_file_of(path: str, *, what: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"{path}: it cannot be read as {what}: {reason}. Save the model again with its own library, and look at the "
+        "file's ending: the format is told by it."
+    )
+
+
 def library_missing(runtime: str, *, library: str) -> ConfigError:
     return ConfigError(
         f"a {runtime} model needs {library}, and it is not installed here. "

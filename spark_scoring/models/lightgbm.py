@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.exceptions import NotFittedError
 
 from spark_scoring.errors import unnamed_inputs, unsupported_model
 from spark_scoring.models.contract import (
@@ -24,6 +25,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.libraries import version_of
+from spark_scoring.models.match import reading
 from spark_scoring.models.matrix import check_names, check_numbers, codes_of, matrix
 
 FILE = "model.lgb"
@@ -84,8 +86,12 @@ def _booster(model: Any) -> Any:
     import lightgbm
 
     if isinstance(model, Path):
-        return lightgbm.Booster(model_file=model)
-    return model if isinstance(model, lightgbm.Booster) else model.booster_
+        with reading(model):
+            return lightgbm.Booster(model_file=model)
+    try:
+        return model if isinstance(model, lightgbm.Booster) else model.booster_
+    except NotFittedError:
+        raise unsupported_model(type(model).__name__, why="it is not fitted", do="Fit it") from None
 
 
 def _names(booster: Any) -> tuple[str, ...] | None:

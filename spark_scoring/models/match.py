@@ -1,11 +1,13 @@
 """Which runtime scores a model: told by the kind of object or file, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spark_scoring.errors import comes_later, unknown_format
+from spark_scoring.errors import SparkScoringError, comes_later, unknown_format, unreadable_file_of
+from spark_scoring.models.uris import first_line
 
 # the first part of a class's module -> runtime
 LIBRARIES = {"lightgbm": "lightgbm", "xgboost": "xgboost", "onnx": "onnx"}
@@ -58,6 +60,21 @@ def _matched_file(path: Path) -> Match:
         raise unknown_format(str(path), allowed=SUFFIXES)
     runtime, what = SUFFIXES[path.suffix.lower()]
     return Match(runtime=runtime, why=f"the file is {what}")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Where a library reads a model from a file.
+
+    Raises: ConfigError: the file holds no model of the format that its name says.
+    """
+    try:
+        yield
+    except SparkScoringError:
+        raise
+    except Exception as error:  # noqa: BLE001 - each library has errors of its own
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise unreadable_file_of(str(path), what=SUFFIXES[path.suffix.lower()][1], reason=reason) from None
 
 
 def check_suffix(source: str) -> None:

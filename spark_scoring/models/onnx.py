@@ -25,6 +25,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.libraries import version_of
+from spark_scoring.models.match import reading
 from spark_scoring.models.matrix import check_names, numbers
 
 FILE = "model.onnx"
@@ -67,7 +68,7 @@ def input_names(model: Any) -> tuple[str, ...]:
 
     Raises: ConfigError for one matrix of all columns, which has no names.
     """
-    inputs = _session(_bytes(model)).get_inputs()
+    inputs = _opened(model).get_inputs()
     if len(inputs) == 1 and not (len(inputs[0].shape) == 2 and inputs[0].shape[1] == 1):
         raise unnamed_inputs("ONNX model")
     return tuple(one.name for one in inputs)
@@ -78,15 +79,14 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
 
     Raises: ConfigError: a column of a type that no tensor has, or several outputs that could be the score.
     """
-    content = _bytes(model)
-    session = _session(content)
+    session = _opened(model)
     feed = _feeder(session, inputs.model_features)
     score, label = _chosen(session, output)
     answer = _asked(session, feed(inputs.model_sample).tensors, score, label)
     if isinstance(model, Path):
         shutil.copyfile(model, folder / FILE)
     else:
-        (folder / FILE).write_bytes(content)
+        (folder / FILE).write_bytes(model.SerializeToString())
     conf = {"onnx_version": version_of("onnx"), "data": FILE, "providers": ["CPUExecutionProvider"], "code": None}
     return Saved(
         file=FILE,
@@ -127,8 +127,11 @@ def _predict(
     return outputs if answer.label is None else labelled(outputs.score, answer.label)
 
 
-def _bytes(model: Any) -> bytes:
-    return model.read_bytes() if isinstance(model, Path) else bytes(model.SerializeToString())
+def _opened(model: Any) -> Any:
+    if not isinstance(model, Path):
+        return _session(model.SerializeToString())
+    with reading(model):
+        return _session(model.read_bytes())
 
 
 def _session(content: bytes) -> Any:

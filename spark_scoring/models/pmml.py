@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from spark_scoring.errors import ambiguous_output, feature_unfit, unsafe_pmml
 from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, outputs_of, unlabelled
+from spark_scoring.models.match import reading
 from spark_scoring.models.matrix import NUMBERS, check_names
 
 FILE = "model.pmml"
@@ -44,8 +45,8 @@ def save(model: Path, folder: Path, *, inputs: Inputs, output: str | None) -> Sa
     for feature in inputs.model_features:
         if feature.type != "string" and feature.type.partition("(")[0] not in NUMBERS:
             raise feature_unfit("pmml", name=feature.name, given=feature.type, wanted="a number, text or boolean")
+    read = _read(model)
     shutil.copyfile(model, folder / FILE)
-    read = _read(folder / FILE)
     classes = tuple(str(value) for value in read.classes)
     outputs = _scores(read, classes, output)
     return Saved(
@@ -117,15 +118,16 @@ def _scores(model: Any, classes: tuple[str, ...], wanted: str | None) -> tuple[_
 def _read(path: Path) -> Any:
     """The model; a document type could name other files for the parser to read, so it is refused.
 
-    Raises: RunError.
+    Raises: ConfigError: the file is no PMML. RunError.
     """
     import jpype
     from pypmml import Model, PMMLContext
 
-    content = path.read_bytes()
-    if b"<!DOCTYPE" in content:
-        raise unsafe_pmml(path.name)
     if not jpype.isJVMStarted():
         PMMLContext.getOrCreate(gateway="jpype", java_opts=list(JVM))
-    # by class: 'import org', which pypmml does, finds Spark's own jar, which is on a worker's PYTHONPATH
-    return Model(jpype.JClass("org.pmml4s.model.Model").fromString(content.decode("utf-8")))
+    with reading(path):
+        content = path.read_bytes()
+        if b"<!DOCTYPE" in content:
+            raise unsafe_pmml(path.name)
+        # by class: 'import org', which pypmml does, finds Spark's own jar, which is on a worker's PYTHONPATH
+        return Model(jpype.JClass("org.pmml4s.model.Model").fromString(content.decode("utf-8")))

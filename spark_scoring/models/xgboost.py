@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from sklearn.exceptions import NotFittedError
 
 from spark_scoring.errors import spoiled_categories, unnamed_inputs, unsupported_model
 from spark_scoring.models.contract import (
@@ -22,6 +23,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.libraries import version_of
+from spark_scoring.models.match import reading
 from spark_scoring.models.matrix import check_names, check_numbers, codes_of, matrix
 
 FILE = "model.ubj"
@@ -75,7 +77,7 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     booster = xgboost.Booster(model_file=folder / spec.file)
     booster.set_param({"nthread": 1})
     check_names(spec, booster.feature_names)
-    linear = _config(booster)["gradient_booster"]["name"] == "gblinear"
+    linear = _is_linear(booster)
     predict = partial(_predict, booster=booster, codes=codes_of(spec), classes=spec.classes, in_place=not linear)
     return predict if linear else RowByRow(predict=predict)
 
@@ -100,14 +102,30 @@ def _booster(model: Any) -> Any:
     """The Booster with the trees that its owner predicts with."""
     import xgboost
 
-    if isinstance(model, Path):
-        booster = xgboost.Booster(model_file=model)
-        wrapped = booster.attr("scikit_learn") is not None
-    else:
-        wrapped = not isinstance(model, xgboost.Booster)
-        booster = model.get_booster() if wrapped else model
+    booster = _whole(model)
+    is_file = isinstance(model, Path)
+    wrapped = booster.attr("scikit_learn") is not None if is_file else not isinstance(model, xgboost.Booster)
     best = booster.attr("best_iteration")
-    return booster[: int(best) + 1] if wrapped and best is not None else booster.copy()
+    if wrapped and best is not None and not _is_linear(booster):  # a line has no rounds to leave out
+        return booster[: int(best) + 1]
+    return booster.copy()
+
+
+def _whole(model: Any) -> Any:
+    """The Booster of a file or a wrapper."""
+    import xgboost
+
+    if isinstance(model, Path):
+        with reading(model):
+            return xgboost.Booster(model_file=model)
+    try:
+        return model if isinstance(model, xgboost.Booster) else model.get_booster()
+    except NotFittedError:
+        raise unsupported_model(type(model).__name__, why="it is not fitted", do="Fit it") from None
+
+
+def _is_linear(booster: Any) -> bool:
+    return bool(_config(booster)["gradient_booster"]["name"] == "gblinear")
 
 
 def _check_missing(model: Any) -> None:
