@@ -325,6 +325,26 @@ def test_models_in_one_line(spark: SparkSession, packages: dict[str, Package], t
     }
 
 
+def test_one_model_needs_no_list(spark: SparkSession, packages: dict[str, Package]) -> None:
+    rows, package = spark.createDataFrame(SAMPLE), packages["line"]
+    alone = entries(spark_scoring.score_rows(rows, package, runtime="arrow"))
+    assert alone == entries(spark_scoring.score_rows(rows, [package], runtime="arrow"))
+
+
+@pytest.mark.parametrize(
+    ("models", "runtime", "message"),
+    [
+        ([], None, "score_rows: it is given no model"),
+        (["models:/line@champion"], "foo", "score_rows: runtime: 'foo' is not allowed here.* Allowed: arrow or comp"),
+        ("models:/line@champion", "arow", "Did you mean 'arrow'"),
+        ("line", None, "'line' names no model"),
+    ],
+)
+def test_what_score_rows_cannot_take(spark: SparkSession, models: Any, runtime: str | None, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        spark_scoring.score_rows(spark.range(1), models, runtime=runtime, registry="none")
+
+
 def test_a_model_that_was_admitted_is_taken_without_a_job(spark: SparkSession, packages: dict[str, Package]) -> None:
     rows = spark.createDataFrame(SAMPLE)
     spark_scoring.score_rows(rows, [packages["line"]])

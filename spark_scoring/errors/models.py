@@ -96,6 +96,13 @@ def wrong_model_uri(given: str) -> ConfigError:
     )
 
 
+def no_models() -> ConfigError:
+    return ConfigError(
+        "score_rows: it is given no model. Give one or more: models:/name@alias, the folder of a package, "
+        "or what spark_scoring.package(…) returned."
+    )
+
+
 def unknown_model(uri: str, *, name: str, known: Iterable[str]) -> RunError:
     names = tuple(known)
     return RunError(

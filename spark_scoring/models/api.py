@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 from pyspark import SparkContext
 from pyspark.sql import Column, DataFrame, SparkSession
 
+from spark_scoring.errors import bad_value, no_models
 from spark_scoring.jvm.functions import is_remote
 from spark_scoring.models import udf
 from spark_scoring.models.compiled.choose import admitted
@@ -20,6 +21,7 @@ from spark_scoring.models.udf import ScoredModel
 
 Model: TypeAlias = ScoredModel | Package | str | Path
 CHAMPION, SHADOW = "champion", "shadow"
+RUNTIMES = ("arrow", "compiled")
 # by Spark application, of each digest and runtime asked for: its golden sample is scored once
 _ADMITTED: "WeakKeyDictionary[SparkContext | SparkSession, dict[tuple[str, str | None], ScoredModel]]"
 _ADMITTED = WeakKeyDictionary()
@@ -27,7 +29,7 @@ _ADMITTED = WeakKeyDictionary()
 
 def score_rows(
     frame: DataFrame,
-    models: Sequence[Model],
+    models: Model | Sequence[Model],
     *,
     where: Column | None = None,
     registry: str | None = None,
@@ -37,9 +39,9 @@ def score_rows(
     """The frame, batch or streaming, with a column `scores`: one entry per model, in the order given.
 
     A model is `models:/name@alias`, `models:/name/3`, `runs:/…`, the folder of a package, a `Package` or a
-    `ScoredModel`. Where no role is given the first is the champion, the others are shadows. URIs are looked up once,
-    now, in `registry`, which is MLflow's current one if not given; `trust` names packages, by URI or digest, whose
-    code may run although no registry vouches for them.
+    `ScoredModel`; one alone needs no list. Where no role is given the first is the champion, the others are shadows.
+    URIs are looked up once, now, in `registry`, which is MLflow's current one if not given; `trust` names packages, by
+    URI or digest, whose code may run although no registry vouches for them.
 
     A model is admitted first, as a job admits it: its golden sample must give its recorded scores, and it is scored in
     the JVM where its compiled form agrees with the library; `runtime`, `arrow` or `compiled`, asks for one form. That
@@ -50,12 +52,18 @@ def score_rows(
     score. An entry without a score has a `reason`: `FEATURE`, `MODEL`, `MODEL_CRASH` or `NOT_FINITE`. Rows for which
     `where` is not true are not scored: their entries are null.
 
-    Raises: ConfigError: a feature is missing or has another type, or `scores` exists already. RunError: a model or the
+    Raises: ConfigError: there is no model, or no such runtime, a feature is missing or has another type, or `scores`
+        exists already. RunError: a model or the
         registry is not there, the files of a package changed, or a model does not give its recorded scores.
     """
+    given = [models] if isinstance(models, ScoredModel | Package | str | Path) else models
+    if not given:
+        raise no_models()
+    if runtime is not None and runtime not in RUNTIMES:
+        raise bad_value("score_rows: runtime", given=runtime, allowed=" or ".join(RUNTIMES), known=RUNTIMES)
     place = _Place(spark=frame.sparkSession, registry=registry, trust=trust, runtime=runtime)
-    roles = [CHAMPION, *[SHADOW] * (len(models) - 1)]
-    return udf.score_rows(frame, [place.admitted(*pair) for pair in zip(models, roles, strict=True)], where=where)
+    roles = [CHAMPION, *[SHADOW] * (len(given) - 1)]
+    return udf.score_rows(frame, [place.admitted(*pair) for pair in zip(given, roles, strict=True)], where=where)
 
 
 @dataclass(frozen=True, kw_only=True)
