@@ -206,6 +206,16 @@ def test_a_package_of_another_format_is_none(champion: Package, tmp_path: Path) 
         flavor.resolve(str(copy), registry="", cache_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text", ["- a", "a: [", "flavors: [spark_scoring]", "flavors: {spark_scoring: x}", "just text", b"\xff\xfe"]
+)
+def test_an_mlmodel_that_cannot_be_read(text: str | bytes, champion: Package, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(champion.path, tmp_path / "copy"))
+    (copy / "MLmodel").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigError, match="not a spark_scoring package: it lacks an MLmodel that can be read"):
+        flavor.resolve(str(copy), registry="", cache_dir=tmp_path)
+
+
 def test_nothing_is_registered_that_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="sample: lacks columns"):
         flavor.package(

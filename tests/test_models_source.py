@@ -67,6 +67,13 @@ def test_what_is_no_model(name: str, message: str, tmp_path: Path) -> None:
         read(tmp_path / name, tmp_path)
 
 
+@pytest.mark.parametrize("text", ["- a", "a: [", "flavors: [sklearn]"])
+def test_a_folder_whose_mlmodel_cannot_be_read(text: str, tmp_path: Path) -> None:
+    (tmp_path / "MLmodel").write_text(text)
+    with pytest.raises(ConfigError, match="the folder holds no MLmodel that can be read"):
+        read(tmp_path, tmp_path)
+
+
 @pytest.mark.parametrize("content", [b"", b"hello world", b'{"a": 1}', b"\xff\xfe<PMML"])
 @pytest.mark.parametrize("suffix", [".onnx", ".txt", ".lgb", ".json", ".ubj", ".pmml"])
 @pytest.mark.parametrize("features", [None, ["seats"]])

@@ -251,7 +251,9 @@ def untrusted_code(uri: str, *, what: Iterable[str], digest: str) -> ConfigError
 
 
 def not_mlflow(source: str) -> ConfigError:
-    return ConfigError(f"--model {source}: the folder holds no MLmodel. Give an MLflow model, a model file or a URI.")
+    return ConfigError(
+        f"--model {source}: the folder holds no MLmodel that can be read. Give an MLflow model, a model file or a URI."
+    )
 
 
 def no_prepare(given: str) -> ConfigError:

@@ -5,6 +5,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -84,7 +85,7 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
     except (KeyError, TypeError, ValueError):
         raise not_a_package(uri, missing=[f"a {SPEC} of format {FORMAT}"]) from None
     wide = WideTable.load(path / WIDE)
-    digest, recorded = digest_of(path), _recorded_digest(path)
+    digest, recorded = digest_of(path), _recorded_digest(path, uri=uri)
     if recorded and recorded != digest:
         raise package_changed(uri, given=digest, expected=recorded)
     return Package(
@@ -98,12 +99,30 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
     )
 
 
-def _recorded_digest(path: Path) -> str | None:
+def _recorded_digest(path: Path, *, uri: str) -> str | None:
     """What the folder says of itself: a slip is found even where no registry knows better."""
-    file = path / MLMODEL
-    flavors = (yaml.safe_load(file.read_text("utf-8")) or {}).get("flavors", {}) if file.is_file() else {}
-    digest = flavors.get(FLAVOR, {}).get("digest")
+    if not (path / MLMODEL).is_file():
+        return None
+    try:
+        digest = flavors_in(path).get(FLAVOR, {}).get("digest")
+    except (AttributeError, ValueError):
+        raise not_a_package(uri, missing=[f"an {MLMODEL} that can be read"]) from None
     return str(digest) if digest else None
+
+
+def flavors_in(path: Path) -> dict[str, Any]:
+    """What the MLmodel of a folder says, by flavor.
+
+    Raises: ValueError: it says nothing of the kind.
+    """
+    try:
+        said = yaml.safe_load((path / MLMODEL).read_text("utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError from error
+    flavors = said.get("flavors", {}) if isinstance(said, dict) else None
+    if not isinstance(flavors, dict):
+        raise ValueError(f"{MLMODEL} has no flavors")
+    return flavors
 
 
 def files_in(path: Path) -> list[Path]:

@@ -9,10 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spark_scoring import errors
 from spark_scoring.models.match import PICKLES, SUFFIXES, check_suffix
+from spark_scoring.models.package import flavors_in
 from spark_scoring.models.registry import client_of, download, place_of, quiet
 from spark_scoring.models.sklearn import read_model
 from spark_scoring.models.uris import first_line, parse_model_uri
@@ -67,9 +66,10 @@ def _unpacked(path: Path, source: str) -> Any:
 
 def _of_folder(folder: Path, source: str, *, trust: bool) -> Any:
     """What an MLflow model folder holds, by its flavors."""
-    if not (folder / "MLmodel").is_file():
-        raise errors.not_mlflow(source)
-    flavors = yaml.safe_load((folder / "MLmodel").read_text("utf-8")).get("flavors", {})
+    try:
+        flavors = flavors_in(folder)
+    except (OSError, ValueError):
+        raise errors.not_mlflow(source) from None
     name = next((one for one in DATA if one in flavors), None)
     if name is None and "python_function" not in flavors:
         raise errors.comes_later(source, library=", ".join(flavors) or "no flavor")
