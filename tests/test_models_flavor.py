@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from models_data import WIDE, bits, fitted, wide_rows
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models import flavor
@@ -253,6 +256,22 @@ def without(table: pa.Table, name: str) -> pa.Table:
 def test_what_does_not_fit_together(model: Any, sample: pa.Table, message: str, elsewhere: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         flavor.save_model(model, elsewhere / "made", wide=WIDE, sample=sample)
+
+
+def test_a_model_that_was_fitted_on_an_array(tmp_path: Path) -> None:
+    numbers = to_pandas(ROWS)[["seats", "distance"]].fillna(0).to_numpy()
+    columns = ColumnTransformer([("scaled", StandardScaler(), [1]), ("kept", "passthrough", [0])])
+    for number, estimator in enumerate([LogisticRegression(), make_pipeline(columns, LogisticRegression())]):
+        model = estimator.fit(numbers, numbers[:, 1] > 0)
+        with pytest.raises(ConfigError, match=r"it knows no column names.*--features a,b,c"):
+            flavor.save_model(model, tmp_path / "none", wide=WIDE, sample=ROWS)
+        place = tmp_path / str(number)
+        flavor.save_model(model, place, wide=WIDE, sample=ROWS, features=["seats", "distance"])
+        found = flavor.load_model(str(place), registry="none").predict(to_pandas(ROWS))
+        known = to_pandas(ROWS)[["seats", "distance"]].notna().all(axis=1)
+        expected = model.predict_proba(numbers)[:, 1]
+        assert np.allclose(found["score"][known], expected[known], rtol=1e-12)
+        assert found["label"][known].tolist() == [str(one) for one in model.predict(numbers)[known].tolist()]
 
 
 def test_a_pandas_sample_gives_the_declared_types(tmp_path: Path) -> None:

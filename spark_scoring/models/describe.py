@@ -19,18 +19,28 @@ TREES = frozenset({
 def inputs_of(model: Any) -> tuple[str, ...]:
     """The columns that the model reads, in the order it learned them.
 
-    Columns that a leading ColumnTransformer drops are not among them.
-
     Raises: ConfigError if the model was fitted without column names.
     """
-    first = _first(model)
-    names = getattr(first, "feature_names_in_", getattr(model, "feature_names_in_", None))
+    names = names_in(model)
     if names is None:
         raise unsupported_model(
             _kind(model),
             why="it knows no column names",
-            do="Fit it on a DataFrame, as spark_scoring.to_pandas gives it",
+            do="Fit it on a DataFrame, as spark_scoring.to_pandas gives it, or name its columns in its order with "
+            "--features a,b,c, in Python with features=[…]",
         )
+    return names
+
+
+def names_in(model: Any) -> tuple[str, ...] | None:
+    """The columns that the model names, in the order it learned them; None if it was fitted without names.
+
+    Columns that a leading ColumnTransformer drops are not among them.
+    """
+    first = _first(model)
+    names = getattr(first, "feature_names_in_", getattr(model, "feature_names_in_", None))
+    if names is None:
+        return None
     used = {name for columns in _taken(first) for name in _named(columns, names)} if _taken(first) else set(names)
     return tuple(str(name) for name in names if name in used)
 

@@ -29,7 +29,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.decisions import decided, decisions, is_linear
-from spark_scoring.models.describe import classes_of, inputs_of, tolerance_of
+from spark_scoring.models.describe import classes_of, inputs_of, names_in, tolerance_of
 from spark_scoring.models.frames import frame_of
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
@@ -98,7 +98,7 @@ def load(folder: Path, spec: ModelSpec) -> Predict:
     """The function from a batch of feature columns to outputs, on one thread."""
     model = read_model(folder / spec.file, spec.serialization)
     one_thread(model)
-    check_names(spec, inputs_of(model))
+    check_names(spec, names_in(model))
     parts = _Parts.of(model)
     predict = partial(_predict, model=parts, spec=spec, threads=ThreadpoolController())
     if not cell_by_cell(parts.prepare):
