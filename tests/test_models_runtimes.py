@@ -7,6 +7,7 @@ import zipfile
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import lightgbm
@@ -35,13 +36,14 @@ from runtime_models import (
 )
 
 from spark_scoring.errors import ConfigError, RunError
-from spark_scoring.models import flavor
+from spark_scoring.models import flavor, pmml
 from spark_scoring.models import lightgbm as lightgbm_runtime
 from spark_scoring.models.blocks import score_blocks
 from spark_scoring.models.contract import Categories, Feature, ModelSpec
 from spark_scoring.models.frames import spark_type, to_pandas
 from spark_scoring.models.libraries import NEEDED
 from spark_scoring.models.loaded import load_package
+from spark_scoring.models.matrix import numbers
 from spark_scoring.models.package import Package, archive_of, read_package
 from spark_scoring.spec.wide import WideTable
 
@@ -157,6 +159,17 @@ def test_a_sentinel_of_the_wrapper_is_refused(missing: float, tmp_path: Path) ->
     model = xgb(xgboost.XGBClassifier, 2, missing=missing)
     with pytest.raises(ConfigError, match=rf"it takes {missing} for missing.*nullif\(x, {missing}\)"):
         packaged(model, tmp_path, sample=native_frame(SAMPLE))
+
+
+@pytest.mark.parametrize(("precision", "scale"), [(10, 2), (18, 6), (20, 20), (38, 0), (38, 10), (38, 37)])
+def test_a_decimal_is_the_double_nearest_to_it(precision: int, scale: int) -> None:
+    random = Random(precision + scale)
+    whole = [random.choice((1, -1)) * random.randrange(10 ** random.randint(1, precision)) for _ in range(5000)]
+    values = [*(Decimal(one).scaleb(-scale) for one in whole), Decimal(0), None]
+    column = pa.array(values, pa.decimal128(precision, scale))
+    expected = [float("nan" if one is None else one) for one in values]
+    assert bits(numbers(column)) == bits(expected)
+    assert bits(one for one in pmml._plain(column) if one is not None) == bits(expected[:-1])
 
 
 def test_a_model_of_a_matrix_needs_names(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from spark_scoring.errors import ambiguous_output, feature_unfit, unsafe_pmml
 from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, outputs_of, unlabelled
 from spark_scoring.models.match import reading
-from spark_scoring.models.matrix import NUMBERS, check_names
+from spark_scoring.models.matrix import NUMBERS, check_names, rounded
 
 FILE = "model.pmml"
 LIBRARIES = ("pypmml", "jpype", "pyarrow")
@@ -86,7 +86,7 @@ def _predict(batch: pa.RecordBatch, *, model: Any, outputs: tuple[_Output, ...],
 
 def _plain(column: pa.Array) -> list[Any]:
     if pa.types.is_decimal(column.type):
-        column = column.cast(pa.float64())
+        column = rounded(column)
     values = column.to_pylist()
     return [None if value != value else value for value in values] if pa.types.is_floating(column.type) else values
 
