@@ -172,6 +172,15 @@ def test_a_decimal_is_the_double_nearest_to_it(precision: int, scale: int) -> No
     assert bits(one for one in pmml._plain(column) if one is not None) == bits(expected[:-1])
 
 
+def test_a_wrapper_that_leaves_out_trees_is_refused(tmp_path: Path) -> None:
+    model = lgbm(lightgbm.LGBMClassifier, 2, pred_early_stop=True, pred_early_stop_freq=2, pred_early_stop_margin=0.1)
+    with pytest.raises(ConfigError, match=r"with pred_early_stop it leaves out trees.*Set pred_early_stop=False"):
+        packaged(model, tmp_path, sample=native_frame(SAMPLE))
+    model.set_params(pred_early_stop=False)
+    found = scored(packaged(model, tmp_path, sample=native_frame(SAMPLE)), ROWS)
+    assert bits(found["score"]) == bits(model.predict_proba(native_frame(ROWS))[:, 1])
+
+
 def test_a_model_of_a_matrix_needs_names(tmp_path: Path) -> None:
     numbers = native_frame(SAMPLE)[["distance", "seats"]].to_numpy()
     model = lightgbm.train({"verbose": -1}, lightgbm.Dataset(numbers, numbers[:, 1]), num_boost_round=3)

@@ -47,8 +47,10 @@ def input_names(model: Any) -> tuple[str, ...]:
 def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Saved:
     """Write the text file; what comes out of the model is in it.
 
-    Raises: ConfigError: a column is no number and no category, or the model gives no probabilities.
+    Raises: ConfigError: a column is no number and no category, the model gives no probabilities, or leaves out trees
+        as it predicts.
     """
+    _check_all_trees(model)
     booster = _booster(model)
     if isinstance(model, Path):
         shutil.copyfile(model, folder / FILE)
@@ -92,6 +94,16 @@ def _booster(model: Any) -> Any:
         return model if isinstance(model, lightgbm.Booster) else model.booster_
     except NotFittedError:
         raise unsupported_model(type(model).__name__, why="it is not fitted", do="Fit it") from None
+
+
+def _check_all_trees(model: Any) -> None:
+    """A wrapper hands its parameters on when it predicts; of them, early stopping alone changes what is said."""
+    if hasattr(model, "get_params") and model.get_params().get("pred_early_stop"):
+        raise unsupported_model(
+            type(model).__name__,
+            why="with pred_early_stop it leaves out trees as it predicts, which is no part of the saved model",
+            do="Set pred_early_stop=False, which needs no new training",
+        )
 
 
 def _names(booster: Any) -> tuple[str, ...] | None:
