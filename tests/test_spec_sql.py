@@ -313,6 +313,32 @@ def test_what_is_not_row_local_or_can_raise_is_refused(text: str) -> None:
         parse_expression(text, where="t", types=TYPES)
 
 
+READ = {
+    "to_date(s, 'yyyy-MM-dd')": {
+        "2013-09-01": "2013-09-01", "+10000-01-01": "+10000-01-01", "-0044-03-15": "-0044-03-15", "+293999-12-31": "+293999-12-31",
+        "+300000-01-01": None, "-300000-01-01": None, "+999999999-01-01": None, "2013-09-01 ": None, "2013-09-01\n": None, "2013-9-1": None,
+        "2013-13-01": None, "300000-01-01": None,
+    },
+    "to_timestamp(s, 'dd.MM.yyyy')": {"01.09.2013": "2013-09-01 00:00:00", "01.09.+300000": None},
+    "to_timestamp(s, 'yyyyMMdd-HHmmss')": {"20200101-123456": "2020-01-01 12:34:56", "+2940010101-123456": None},
+    "to_timestamp(s, 'HH:mm')": {"12:30": "1970-01-01 12:30:00"},
+    """to_timestamp(s, "yyyy-MM-dd'T'HH:mm:ss.SSS")""": {
+        "2013-09-01T06:00:00.250": "2013-09-01 06:00:00.25", "2013-09-01t06:00:00.5": "2013-09-01 06:00:00.5",
+        "2013-09-01T06:00:00.": None, "2013-09-01T06:00:00.1234": None,
+    },
+}  # fmt: skip
+
+
+def test_a_text_is_read_or_gives_null(spark: SparkSession) -> None:
+    texts = [text for wanted in READ.values() for text in wanted]
+    safe = [parse_expression(f"cast({text} as string)", where="t", types=TYPES).sql for text in READ]
+    frame = spark.createDataFrame([(text,) for text in texts], "s string")
+    rows = frame.selectExpr("s", *(f"{sql} as c{index}" for index, sql in enumerate(safe))).collect()
+    found = {row.s: row for row in rows}
+    read = {text: {s: found[s][f"c{index}"] for s in READ[text]} for index, text in enumerate(READ)}
+    assert read == READ
+
+
 def test_equal_without_blanks_and_case() -> None:
     one, two = (parse_expression(text, where="t", types=TYPES) for text in ("i+ L*2", "I + l * 2"))
     assert one == two and one.columns == ("i", "l") and one.sql == "try_add(`i`, try_multiply(`l`, 2))"

@@ -4,9 +4,10 @@ import re
 from zoneinfo import available_timezones
 
 from spark_scoring.errors import ConfigError, unknown_name, unsafe_sql, wrong_arguments
+from spark_scoring.spec.sql_forms import FORMS
 from spark_scoring.spec.sql_functions import FUNCTIONS, UNSAFE, Function
 from spark_scoring.spec.sql_numbers import INTEGERS, decimal, family, shape
-from spark_scoring.spec.sql_typed import Typed, common, comparable, negated
+from spark_scoring.spec.sql_typed import Typed, common, comparable
 
 UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond")
 DATE_UNITS = ("year", "quarter", "month", "week")
@@ -161,22 +162,6 @@ def _refuse(name: str, *, where: str) -> ConfigError:
     return unknown_name(where, kind="function", given=name, known=FUNCTIONS)
 
 
-def _special(name: str, args: tuple[Typed, ...]) -> str | None:
-    """Forms that depend on the argument's type."""
-    first = args[0].sql
-    if name == "abs" and args[0].type not in ("float", "double"):
-        return f"if({first} < 0, {negated(args[0]).sql}, {first})"
-    if name in ("floor", "ceil", "ceiling") and args[0].type in INTEGERS:
-        return f"cast({first} as bigint)"
-    if name in ("round", "bround") and args[0].type in INTEGERS:
-        return first
-    if name == "pmod":
-        return f"pmod({first}, nullif({args[1].sql}, 0))"
-    if name in ("element_at", "try_element_at") and args[0].family == "map":
-        return f"try_element_at({first}, {args[1].sql})"
-    return None
-
-
 def call_sql(name: str, args: tuple[Typed, ...], *, where: str) -> Typed:
     """A function call, safe, with its type.
 
@@ -190,7 +175,7 @@ def call_sql(name: str, args: tuple[Typed, ...], *, where: str) -> Typed:
     _check(name, function, args, where=where)
     _compared(name, function, args, where=where)
     result = _result(function, args, name=name, where=where)
-    sql = _special(name, args)
+    sql = FORMS[name](args) if name in FORMS else None
     if sql is None:
         values = [
             _cast_double(value) if function.parameter(i) == "double" else value.sql for i, value in enumerate(args)

@@ -21,8 +21,8 @@ unix_seconds, unix_millis, unix_micros | timestamp | bigint
 months_between | timestamp, timestamp | double
 from_utc_timestamp | timestamp, zone | timestamp | if({0} $SAFE, from_utc_timestamp({0}, {1}), null)
 to_utc_timestamp | timestamp, zone | timestamp | if({0} $SAFE, to_utc_timestamp({0}, {1}), null)
-to_date, try_to_date | string, format | date | try_to_date({0}, {1})
-to_timestamp, try_to_timestamp | string, format | timestamp | try_to_timestamp({0}, {1})
+to_date, try_to_date | string, format | date
+to_timestamp, try_to_timestamp | string, format | timestamp
 date_format | timestamp, format | string
 coalesce, greatest, least | same, same* | same
 nvl, ifnull | same, same | same
