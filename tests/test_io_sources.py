@@ -71,6 +71,23 @@ def test_a_parquet_path(spark: SparkSession, frame: DataFrame, tmp_path: Path) -
     assert (size.files, size.rows, size.bytes) == (1, None, file.stat().st_size)
 
 
+def test_a_csv_is_read_without_the_clock(spark: SparkSession, tmp_path: Path) -> None:
+    lines = ["k,AT,n", "a,2013-09-01 06:00,1.5", "b,12:30:00,1e-20000000", "c,now,x", "d,,"]
+    (tmp_path / "t.csv").write_text("\n".join(lines))
+    columns = tuple(
+        Column(name=name, type=kind) for name, kind in (("k", "string"), ("at", "timestamp"), ("n", "decimal(5,1)"))
+    )
+    pinned = pin(spark, {"csv": str(tmp_path / "t.csv"), "pinned": False})
+
+    found = sources.read(spark, pinned, columns=columns).selectExpr("k", "string(at)", "string(n)", "__bad").collect()
+    assert [tuple(row) for row in found] == [
+        ("a", "2013-09-01 06:00:00", "1.5", []),
+        ("b", None, None, ["at", "n"]),
+        ("c", None, None, ["at", "n"]),
+        ("d", None, None, []),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["parquet table", "view", "view of delta", "temporary view"])
 def test_a_table_of_the_catalog_that_is_not_delta(
     spark: SparkSession, frame: DataFrame, schema: str, kind: str

@@ -14,6 +14,7 @@ from spark_scoring.io.delta import Size
 from spark_scoring.io.json import parsed
 from spark_scoring.jvm.sizes import UNKNOWN_BYTES
 from spark_scoring.spec.job import Source, Topic
+from spark_scoring.spec.sql_texts import cast_text
 from spark_scoring.spec.wide import Column
 
 
@@ -103,7 +104,8 @@ def _csv(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> Da
     frame = spark.read.options(header="true", **dict(source.options)).csv(source.location)
     there = {name.lower(): name for name in frame.columns}
     texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns if c.name.lower() in there}
-    values = {c.name: texts[c.name].try_cast(c.type) for c in columns if c.name in texts}
+    types = {c.name: c.type for c in columns}
+    values = {n: F.expr(cast_text(f"`{there[n.lower()]}`", type=types[n])) for n in texts}
     bad = F.array_compact(F.array(*[F.when(texts[n].isNotNull() & values[n].isNull(), F.lit(n)) for n in values]))
     kept = [value.alias(name) for name, value in values.items()]
     return frame.select(*kept, F.lit(None).cast("string").alias("__parse"), bad.alias("__bad"))

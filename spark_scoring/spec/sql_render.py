@@ -9,6 +9,7 @@ from spark_scoring.errors import bad_value, contradiction, unknown_name, wrong_a
 from spark_scoring.spec.sql_calls import call_sql, inner_types
 from spark_scoring.spec.sql_grammar import Node
 from spark_scoring.spec.sql_numbers import INTEGERS, arithmetic_type, decimal, family, literal_type
+from spark_scoring.spec.sql_texts import cast_text
 from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.sql_typed import OPEN, Typed, common, comparable, negated, refuse_mix
 from spark_scoring.spec.types import parse_type
@@ -178,6 +179,8 @@ class Renderer:
                 given=given,
                 expected="a cast that Spark knows between simple types",
             )
+        if value.family == "string":
+            return Typed(sql=cast_text(value.sql, type=name), type=name)
         return Typed(sql=f"try_cast({value.sql} as {name})", type=name)
 
     def like(self, node: Node) -> Typed:
