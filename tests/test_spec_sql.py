@@ -260,6 +260,13 @@ def test_spark_reads_a_quoted_text_as_we_do(spark: SparkSession, values: list[st
     assert row is not None and list(row) == values
 
 
+def test_spark_replaces_no_variable_in_a_text(spark: SparkSession) -> None:
+    texts = ["${env:HOME}", "a${b}c", "$${spark.app.name}", "$", "{}", "\\${x}"]
+    literals = [parse_expression(quote(text), where="t").sql for text in texts]
+    row = spark.sql(f"select {', '.join(literals)}, 'a' like {quote('a${b}')}").first()
+    assert row is not None and list(row) == [*texts, False]
+
+
 @given(
     st.text(max_size=30)
     | st.lists(

@@ -46,9 +46,12 @@ def unquote(literal: str) -> str:
 
 
 def quote(value: str) -> str:
-    """A SQL literal that Spark reads back as exactly this text."""
+    """A SQL literal that Spark reads back as exactly this text.
+
+    No `${` stands in it: Spark replaces `${env:X}` and `${x}` anywhere in SQL, before it is parsed.
+    """
     plain = value.replace("\\", "\\\\").replace("'", "\\'")
-    return "'" + re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: f"\\u{ord(found[0]):04x}", plain) + "'"
+    return "'" + re.sub(r"[\x00-\x1f\x7f-\x9f]|\$(?=\{)", lambda found: f"\\u{ord(found[0]):04x}", plain) + "'"
 
 
 def tokenize(text: str, *, where: str) -> tuple[Token, ...]:
