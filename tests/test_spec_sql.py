@@ -355,6 +355,28 @@ def test_a_text_is_read_or_gives_null(spark: SparkSession) -> None:
     assert read == READ
 
 
+BEYOND = {
+    "floor(cast('NaN' as double))": None, "ceil(1e300)": None, "floor(cast('-Infinity' as float))": None,
+    "ceiling(-9223372036854775808D)": "-9223372036854775808", "floor(9.3e18)": None, "floor(-2.5e0)": "-3", "ceil(2.5)": "3",
+    "date_add(date '2013-09-01', 2147483647)": None, "date '2013-09-01' + 2147483647": None, "date '2013-09-01' - 31": "2013-08-01",
+    "date_sub(timestamp '2013-09-01 06:00:00', -1)": "2013-09-02", "date_sub(date '1969-12-31', 2147483647)": "-5877641-06-23",
+    "date_sub(date '1969-12-31', 2147483647) - 1": None,
+    "datediff(date_from_unix_date(2147483647), date_from_unix_date(-2147483648))": None,
+    "datediff(timestamp '2013-09-02', date '2013-09-01')": "1",
+    "last_day(date_from_unix_date(2147483647))": None, "last_day(date '2013-02-03')": "2013-02-28",
+    "trunc(date_from_unix_date(-2147483648), 'year')": None, "trunc(date '2013-02-03', 'year')": "2013-01-01",
+    "pmod(-5, -2147483648)": "-5", "pmod(-7, -3)": "-1", "pmod(7, -3)": "1", "pmod(-7, 3)": "2", "pmod(-7, 0)": None,
+    "cast(9223372036854775807 as timestamp)": None, "cast(92233720368547758070000 as timestamp)": None, "cast(1e13 as timestamp)": None,
+    "cast(1377993600.5 as timestamp)": "2013-09-01 00:00:00.5",
+}  # fmt: skip
+
+
+def test_what_does_not_fit_its_type_is_null(spark: SparkSession) -> None:
+    safe = [parse_expression(f"cast({text} as string)", where="t", types={}).sql for text in BEYOND]
+    row = spark.sql(f"select {', '.join(safe)}").first()
+    assert row is not None and dict(zip(BEYOND, row, strict=True)) == BEYOND
+
+
 def test_equal_without_blanks_and_case() -> None:
     one, two = (parse_expression(text, where="t", types=TYPES) for text in ("i+ L*2", "I + l * 2"))
     assert one == two and one.columns == ("i", "l") and one.sql == "try_add(`i`, try_multiply(`l`, 2))"

@@ -7,6 +7,7 @@ from datetime import date, datetime
 
 from spark_scoring.errors import bad_value, contradiction, unknown_name, wrong_arguments
 from spark_scoring.spec.sql_calls import call_sql, inner_types
+from spark_scoring.spec.sql_forms import instant_of, moved
 from spark_scoring.spec.sql_grammar import Node
 from spark_scoring.spec.sql_numbers import INTEGERS, arithmetic_type, decimal, family, literal_type
 from spark_scoring.spec.sql_texts import cast_text
@@ -135,7 +136,7 @@ class Renderer:
         if node.kind in "+-" and families == ("timestamp", "interval"):
             return Typed(sql=sql, type="timestamp")
         if node.kind in "+-" and left.family == "date" and right.type in INTEGERS[:3]:
-            return Typed(sql=sql, type="date")
+            return Typed(sql=moved(left, node.kind, right), type="date")
         raise refuse_mix(self.where, left=left, right=right, word=node.kind)
 
     def comparison(self, node: Node) -> Typed:
@@ -181,6 +182,8 @@ class Renderer:
             )
         if value.family == "string":
             return Typed(sql=cast_text(value.sql, type=name), type=name)
+        if value.family == "number" and name == "timestamp":
+            return Typed(sql=instant_of(value), type=name)
         return Typed(sql=f"try_cast({value.sql} as {name})", type=name)
 
     def like(self, node: Node) -> Typed:
