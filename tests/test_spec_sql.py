@@ -328,6 +328,7 @@ READ = {
     },
     "to_timestamp(s, 'dd.MM.yyyy')": {"01.09.2013": "2013-09-01 00:00:00", "01.09.+300000": None},
     "to_timestamp(s, 'yyyyMMdd-HHmmss')": {"20200101-123456": "2020-01-01 12:34:56", "+2940010101-123456": None},
+    "to_timestamp(s, 'ss SSSSSSSSS')": {"05 123456789": "1970-01-01 00:00:05.123456"},
     "to_timestamp(s, 'HH:mm')": {"12:30": "1970-01-01 12:30:00"},
     """to_timestamp(s, "yyyy-MM-dd'T'HH:mm:ss.SSS")""": {
         "2013-09-01T06:00:00.250": "2013-09-01 06:00:00.25", "2013-09-01t06:00:00.5": "2013-09-01 06:00:00.5",
@@ -375,6 +376,15 @@ def test_what_does_not_fit_its_type_is_null(spark: SparkSession) -> None:
     safe = [parse_expression(f"cast({text} as string)", where="t", types={}).sql for text in BEYOND]
     row = spark.sql(f"select {', '.join(safe)}").first()
     assert row is not None and dict(zip(BEYOND, row, strict=True)) == BEYOND
+
+
+@pytest.mark.parametrize(
+    "format", ["dddd", "HHHH", "mmmm", "ssss", "MMMM", "MMMMMM", "yyyyyyyy", "S" * 10, "S" * 12, "yyyy-ddd", "yy", "M"]
+)
+def test_a_format_says_what_it_means(format: str) -> None:
+    for text in ("date_format(ts, '{}')", "to_date(s, '{}')", "to_timestamp(s, '{}')"):
+        with pytest.raises(ConfigError, match="a literal text of yyyy, MM, dd"):
+            parse_expression(text.format(format), where="t", types=TYPES)
 
 
 def test_equal_without_blanks_and_case() -> None:

@@ -23,7 +23,7 @@ LITERALS = {
     "unit": f"one of the literal texts {', '.join(UNITS)}",
     "date_unit": f"one of the literal texts {', '.join(DATE_UNITS)}",
     "zone": "a literal text with a time zone, as in 'America/New_York'",
-    "format": "a literal text of yyyy, MM, dd, HH, mm, ss, SSS and signs between, as in 'yyyy-MM-dd HH:mm'",
+    "format": "a literal text of yyyy, MM, dd, HH, mm, ss, S to SSSSSSSSS and signs between, as in 'yyyy-MM-dd HH:mm'",
     "scale": "a literal whole number from 0 to 30",
     "count": "a literal whole number from 0 to 1000",
     "bits": "one of the literals 0, 224, 256, 384, 512",
@@ -34,7 +34,8 @@ DO_INSTEAD = {
     "it reads the clock": "Use the row's own event time",
     "it gives another value each time": "Use xxhash64(…) of a key",
 }
-FORMAT = re.compile(r"(?:(?:yyyy|MM|dd|HH|mm|ss|S{1,6})(?:[-/:., ]|'T'|$)?)+")
+# Spark knows no dddd, and MMMM is the name of a month
+FORMAT = re.compile(r"(?:(?:yyyy(?!y)|MM(?!M)|dd(?!d)|HH(?!H)|mm(?!m)|ss(?!s)|S{1,9}(?!S))(?:[-/:., ]|'T'|$)?)+")
 
 
 def _literal_fits(kind: str, value: Typed) -> bool:
