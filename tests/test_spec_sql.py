@@ -13,6 +13,7 @@ from spark_scoring.errors import ConfigError
 from spark_scoring.spec.sql import parse_expression
 from spark_scoring.spec.sql_functions import FUNCTIONS, Function
 from spark_scoring.spec.sql_tokens import quote, tokenize
+from spark_scoring.spec.zones import ZONES
 
 TYPES = {
     "y": "tinyint",
@@ -385,6 +386,18 @@ def test_a_format_says_what_it_means(format: str) -> None:
     for text in ("date_format(ts, '{}')", "to_date(s, '{}')", "to_timestamp(s, '{}')"):
         with pytest.raises(ConfigError, match="a literal text of yyyy, MM, dd"):
             parse_expression(text.format(format), where="t", types=TYPES)
+
+
+def test_every_zone_is_known_to_the_jvm(spark: SparkSession) -> None:
+    zone_id = spark._jvm.java.time.ZoneId  # type: ignore[union-attr]
+    assert [zone for zone in sorted(ZONES) if zone_id.of(zone, zone_id.SHORT_IDS) is None] == []
+    assert {"UTC", "EST", "America/New_York", "America/Argentina/Buenos_Aires"} <= ZONES
+
+
+@pytest.mark.parametrize("zone", ["America/Coyhaique", "Factory", "ROC", "localtime", "utc", "+02:00"])
+def test_a_zone_that_java_does_not_know_is_refused(zone: str) -> None:
+    with pytest.raises(ConfigError, match="a time zone that Java 17 knows"):
+        parse_expression(f"from_utc_timestamp(ts, '{zone}')", where="t", types=TYPES)
 
 
 def test_equal_without_blanks_and_case() -> None:

@@ -1,13 +1,13 @@
 """Calls of functions: their arguments checked, written in a form that cannot raise."""
 
 import re
-from zoneinfo import available_timezones
 
 from spark_scoring.errors import ConfigError, unknown_name, unsafe_sql, wrong_arguments
 from spark_scoring.spec.sql_forms import FORMS
 from spark_scoring.spec.sql_functions import FUNCTIONS, UNSAFE, Function
 from spark_scoring.spec.sql_numbers import INTEGERS, decimal, family, shape
 from spark_scoring.spec.sql_typed import Typed, common, comparable
+from spark_scoring.spec.zones import ZONES
 
 UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond")
 DATE_UNITS = ("year", "quarter", "month", "week")
@@ -22,7 +22,7 @@ INT_TYPES = INTEGERS[:3]
 LITERALS = {
     "unit": f"one of the literal texts {', '.join(UNITS)}",
     "date_unit": f"one of the literal texts {', '.join(DATE_UNITS)}",
-    "zone": "a literal text with a time zone, as in 'America/New_York'",
+    "zone": "a literal text with a time zone that Java 17 knows, as in 'America/New_York'",
     "format": "a literal text of yyyy, MM, dd, HH, mm, ss, S to SSSSSSSSS and signs between, as in 'yyyy-MM-dd HH:mm'",
     "scale": "a literal whole number from 0 to 30",
     "count": "a literal whole number from 0 to 1000",
@@ -48,7 +48,7 @@ def _literal_fits(kind: str, value: Typed) -> bool:
         return False
     if kind == "format":
         return bool(FORMAT.fullmatch(value.text))
-    known = {"unit": UNITS, "date_unit": DATE_UNITS, "zone": available_timezones()}[kind]
+    known = {"unit": UNITS, "date_unit": DATE_UNITS, "zone": ZONES}[kind]
     return (value.text if kind == "zone" else value.text.lower()) in known
 
 
