@@ -313,7 +313,8 @@ def test_any_text_is_an_expression_or_a_config_error(text: str) -> None:
      "x -> x", "i; i", "i as j", "i -- c", "i /* c */", "exists(select 1)", "a.b(i)", "@i", "${i}", "i = 'x'", "s + 1",
      "hour(s)", "coalesce(i, s)", "coalesce(m, k)", "case when i then 1 end", "s like s", "interval i day", "1e400",
      "99999999999999999999999999999999999999999", "date '2013-02-30'", "date_trunc(s, ts)", "from_utc_timestamp(ts, 'X/Y')",
-     "to_date(s, 'q')", "st.zz", "i.a", "raise_error('x')", "lpad(s, 2000000000, 'x')", "i div 2", "cast(i as foo)",
+     "to_date(s, 'q')", "st.zz", "i.a", "nvl(-null, s)", "coalesce(null + 1, s)", "1 - null", "nvl(abs(null), s)", "nvl(round(null), s)", "nvl(get(null, 0), s)",
+     "nvl(element_at(null, 1), s)", "floor(null)", "pmod(null, null)", "map_keys(null)", "nvl(nullif(null, i), s)", "raise_error('x')", "lpad(s, 2000000000, 'x')", "i div 2", "cast(i as foo)",
      "", "`i", "i[1]", "abs(" * 40 + "i" + ")" * 40, "(" * 60 + "i" + ")" * 60, "nosuch", "hour()", "hour(ts, ts)", "from_json(s, 'a int')", "s rlike 'a'", "mp = mp", "`a`` b`"],
 )  # fmt: skip
 def test_what_is_not_row_local_or_can_raise_is_refused(text: str) -> None:
@@ -369,6 +370,8 @@ BEYOND = {
     "trunc(date_from_unix_date(-2147483648), 'year')": None, "trunc(date '2013-02-03', 'year')": "2013-01-01",
     "pmod(-5, -2147483648)": "-5", "pmod(-7, -3)": "-1", "pmod(7, -3)": "1", "pmod(-7, 3)": "2", "pmod(-7, 0)": None,
     "cast(9223372036854775807 as timestamp)": None, "cast(92233720368547758070000 as timestamp)": None, "cast(1e13 as timestamp)": None,
+    "months_between(timestamp '2013-09-01', cast(-9223372036854.7758 as timestamp))": None,
+    "months_between(timestamp '2013-09-01', timestamp '2013-07-01')": "2.0",
     "cast(1377993600.5 as timestamp)": "2013-09-01 00:00:00.5",
 }  # fmt: skip
 

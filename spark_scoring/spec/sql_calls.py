@@ -6,7 +6,7 @@ from spark_scoring.errors import ConfigError, unknown_name, unsafe_sql, wrong_ar
 from spark_scoring.spec.sql_forms import FORMS
 from spark_scoring.spec.sql_functions import FUNCTIONS, UNSAFE, Function
 from spark_scoring.spec.sql_numbers import INTEGERS, decimal, family, shape
-from spark_scoring.spec.sql_typed import Typed, common, comparable
+from spark_scoring.spec.sql_typed import Typed, common, comparable, untyped_null
 from spark_scoring.spec.zones import ZONES
 
 UNITS = ("year", "quarter", "month", "week", "day", "hour", "minute", "second", "millisecond", "microsecond")
@@ -28,6 +28,7 @@ LITERALS = {
     "count": "a literal whole number from 0 to 1000",
     "bits": "one of the literals 0, 224, 256, 384, 512",
 }
+OF_THE_FIRST = ("first", "element", "value", "keys", "values", "floor", "round", "pmod")
 DO_INSTEAD = {
     "it aggregates rows": "Use a window step",
     "it runs Java code": "Leave it out",
@@ -124,6 +125,8 @@ def _result(function: Function, args: tuple[Typed, ...], *, name: str, where: st
     if function.result in ("same", "array"):
         chosen = common(_members(function, args), word=name, where=where)
         return chosen if function.result == "same" else f"array<{chosen}>"
+    if first.type == "null" and function.result in OF_THE_FIRST:
+        raise untyped_null(where, word=name)
     if function.result == "round":
         return _round(first, int(args[1].literal or 0) if len(args) > 1 else 0)
     if function.result == "pmod":

@@ -18,7 +18,7 @@ datediff, date_diff | date, date | int
 unix_date | day | int
 date_from_unix_date | int | date
 unix_seconds, unix_millis, unix_micros | timestamp | bigint
-months_between | timestamp, timestamp | double
+months_between | timestamp, timestamp | double | if({0} $SAFE and {1} $SAFE, months_between({0}, {1}), null)
 from_utc_timestamp | timestamp, zone | timestamp | if({0} $SAFE, from_utc_timestamp({0}, {1}), null)
 to_utc_timestamp | timestamp, zone | timestamp | if({0} $SAFE, to_utc_timestamp({0}, {1}), null)
 to_date, try_to_date | string, format | date
@@ -78,7 +78,7 @@ map_contains_key | map, key | boolean
 """
 
 # element_at: index 0 raises, and the least int reads outside the array and kills the JVM.
-# date_trunc and the shifts of a time zone overflow near the ends of a bigint of microseconds
+# date_trunc, months_between and the shifts of a time zone overflow near the ends of a bigint of microseconds
 _SAFE = "between timestamp '0001-01-02 00:00:00Z' and timestamp '9999-12-30 23:59:59.999999Z'"
 
 _UNSAFE_TABLE = """

@@ -12,7 +12,7 @@ from spark_scoring.spec.sql_grammar import Node
 from spark_scoring.spec.sql_numbers import INTEGERS, arithmetic_type, decimal, family, literal_type
 from spark_scoring.spec.sql_texts import cast_text
 from spark_scoring.spec.sql_tokens import quote
-from spark_scoring.spec.sql_typed import OPEN, Typed, common, comparable, negated, refuse_mix
+from spark_scoring.spec.sql_typed import OPEN, Typed, common, comparable, negated, refuse_mix, untyped_null
 from spark_scoring.spec.types import parse_type
 
 TRY = {"+": "try_add", "-": "try_subtract", "*": "try_multiply", "/": "try_divide", "%": "try_mod"}
@@ -127,7 +127,9 @@ class Renderer:
         left, right = (self.render(arg) for arg in node.args)
         sql = f"{TRY[node.kind]}({left.sql}, {right.sql})"
         families = (left.family, right.family)
-        if "?" in families or "null" in families:
+        if "null" in families:
+            raise untyped_null(self.where, word=node.kind)
+        if "?" in families:
             return Typed(sql=sql, type="?")
         if families == ("number", "number"):
             return Typed(sql=sql, type=arithmetic_type(node.kind, *_precise(left, right)))
@@ -162,6 +164,8 @@ class Renderer:
         value = self.render(node.args[0])
         if value.family not in ("number", *OPEN):
             raise wrong_arguments(self.where, function="-", given=f"{value.sql} ({value.type})", expected="a number")
+        if value.type == "null":
+            raise untyped_null(self.where, word="-")
         return negated(value)
 
     def joined(self, node: Node) -> Typed:

@@ -28,6 +28,11 @@ def refuse_mix(where: str, *, left: Typed, right: Typed, word: str) -> ConfigErr
     return contradiction(where, given=given, why=why, do="Write the cast: try_cast(… as …), or a literal of that type")
 
 
+def untyped_null(where: str, *, word: str) -> ConfigError:
+    why = "it has no type, and so the result has none"
+    return contradiction(where, given=f"a null in '{word}'", why=why, do="Write its type: try_cast(null as …)")
+
+
 def comparable(left: Typed, right: Typed, *, word: str, where: str) -> tuple[Typed, Typed]:
     """Two values that may be compared; a date that meets a timestamp becomes one."""
     if left.family in OPEN or right.family in OPEN:
