@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -24,6 +24,9 @@ def made(*steps: Any, **rules: str) -> WideTable:
 def test_every_way_to_write_a_part_gives_one_form() -> None:
     assert ROWS.columns[0] == Column(name="id", type="bigint", nullable=False)
     assert Lookup(table="t", on="k", take="x") == Lookup(table="t", on={"k": "k"}, take=[("x", "x")])
+    assert Rows(key="id", time="at", columns={}) == Rows(key=["id"], time="at", columns={})
+    years = Rows(key="id", time="at", columns={}, time_range=["2013-01-01", "2014-01-01T02:00:00+02:00"])
+    assert years.time_range == (datetime(2013, 1, 1, tzinfo=UTC), datetime(2014, 1, 1, tzinfo=UTC))
     assert AsOf(table="t", on=["k"], take=["x"], max_age="2h").max_age == timedelta(hours=2)
     assert Window(table="t", on=["k"], last="1h", take={"n": "count(*)"}) == Window(
         table="t", on=["k"], last=timedelta(hours=1), take=[("n", Aggregate(function="count"))]
@@ -56,6 +59,7 @@ def test_a_definition_in_python_is_the_one_in_a_mapping() -> None:
         (lambda: Window(table="t", on="k", last="1 hour", take={}), "window t: last: "),
         (lambda: Columns({"a": "reflect('java.lang.System', 'exit')"}), "runs Java code"),
         (lambda: Table(name="t", columns={"x": "strng"}), "t.columns.x: "),
+        (lambda: Rows(key="id", time="at", columns={}, time_range=("x", "y")), "rows: time_range: expected an instant"),
     ],
 )
 def test_a_mistake_is_named(make: Callable[[], object], message: str) -> None:

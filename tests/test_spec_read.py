@@ -33,7 +33,10 @@ def test_a_bare_on_is_a_key_and_variables_stand_in_flow_mappings() -> None:
     [("a: 1\nb: 2\na: 3", 3, "key 'a' stands here again, first on line 1"),
      ("x:\n  - {c: 1, c: 2}", 2, "key 'c' stands here again"), ("a: !!python/object:os.system {}", 1, "tag"),
      ("a: [1\n", 2, "expected ',' or ']'"), ("a: \x00", 1, "not allowed"), ("[1]: 2", 1, "a key must be plain text"),
-     ("--- 1\n--- 2", 2, "another document")],
+     ("--- 1\n--- 2", 2, "another document"),
+     ("a: 1\nb: !!int abc", 2, "'abc' is not of type int"), ("a: !!bool abc", 1, "of type bool"),
+     ("a: !!timestamp abc", 1, "of type timestamp"), ("a: !!int ''", 1, "of type int"),
+     (f"a: {'9' * 5000}", 1, "of type int")],
 )  # fmt: skip
 def test_yaml_errors_name_the_line(text: str, line: int, words: str) -> None:
     with pytest.raises(ConfigError) as caught:

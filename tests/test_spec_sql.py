@@ -118,6 +118,7 @@ OTHERS = (
     "s like '%a\\\\_%'", "s is null", "b and not (i > 1) or d is not null", "(i > 1) is true", "st.a + 1", "st.b[i]",
     "ai[i]", "mp['zz']", "mp[s]", "ai = ai", "st = st", "if(b, i, l)", "date '2013-09-01'", "timestamp '2013-09-01 06:00:00'",
     "dt = date '2013-09-01'", "ts > timestamp '2013-09-01T06:00:00+02:00'", "'it''s \\\\ \"' || s", "null", "-5L + l", "1.5BD * n", "1e3",
+    "1.75e308", "-1.7976931348623157e308", "3.40282346e38f", "1e-999999999", "'\\ud83d\\ude00'",
 )  # fmt: skip
 CASTS = tuple(
     f"cast({column} as {kind})"
@@ -314,7 +315,8 @@ def test_any_text_is_an_expression_or_a_config_error(text: str) -> None:
      "hour(s)", "coalesce(i, s)", "coalesce(m, k)", "case when i then 1 end", "s like s", "interval i day", "1e400",
      "99999999999999999999999999999999999999999", "date '2013-02-30'", "date_trunc(s, ts)", "from_utc_timestamp(ts, 'X/Y')",
      "to_date(s, 'q')", "st.zz", "i.a", "nvl(-null, s)", "coalesce(null + 1, s)", "1 - null", "nvl(abs(null), s)", "nvl(round(null), s)", "nvl(get(null, 0), s)",
-     "nvl(element_at(null, 1), s)", "floor(null)", "pmod(null, null)", "map_keys(null)", "nvl(nullif(null, i), s)", "raise_error('x')", "lpad(s, 2000000000, 'x')", "i div 2", "cast(i as foo)",
+     "nvl(element_at(null, 1), s)", "floor(null)", "pmod(null, null)", "map_keys(null)", "nvl(nullif(null, i), s)",
+     "'\\U00110000'", "'\\UFFFFFFFF'", "'\\ud800'", "'\ud800'", "1.7976931348623158e308", "3.4028235e38f", "1e-9999999999", "raise_error('x')", "lpad(s, 2000000000, 'x')", "i div 2", "cast(i as foo)",
      "", "`i", "i[1]", "abs(" * 40 + "i" + ")" * 40, "(" * 60 + "i" + ")" * 60, "nosuch", "hour()", "hour(ts, ts)", "from_json(s, 'a int')", "s rlike 'a'", "mp = mp", "`a`` b`"],
 )  # fmt: skip
 def test_what_is_not_row_local_or_can_raise_is_refused(text: str) -> None:

@@ -127,6 +127,7 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("rows/columns/a b", "int", "wide.yaml: rows.columns.a b: the name 'a b' is not allowed"),
     ("rows/columns/extra", "strin", "wide.yaml: rows.columns.extra: 'strin' is not allowed here."),
     ("rows/time_range", ["2100-01-01", "1970-01-01"], "wide.yaml: rows.time_range: '2100"),
+    ("rows/time_range", ["0001-01-01T00:00:00+05:00", "2100-01-01"], "wide.yaml: rows.time_range[0]: '0001-01-01T00:00:00+05:00' is not"),
     ("rows/time_range", ["x", "y"], "wide.yaml: rows.time_range[0]: expected an instant"),
     ("tables/weather/time", "temp", "wide.yaml: tables.weather.time: 'temp (double)' is not allowed here."),
     ("tables/planes/known_at", "year", "wide.yaml: tables.planes.known_at: 'year (int)' is not allowed"),
@@ -184,6 +185,14 @@ ERRORS: list[tuple[str, Any, str]] = [
 @pytest.mark.parametrize(("path", "value", "expected"), ERRORS, ids=lambda value: str(value)[:40])
 def test_mistakes(path: str, value: Any, expected: str) -> None:
     assert message(setting(path, value)).startswith(expected)
+
+
+@pytest.mark.parametrize("call", ["count", "count_distinct", "min", "max", "first", "last"])
+def test_a_map_is_not_aggregated(call: str) -> None:
+    mapping = changed(lambda m: m["tables"]["arrivals"]["columns"].update(tags="array<map<string,int>>"))
+    mapping["steps"][2]["take"]["n_6h"] = f"{call}(tags)"
+    given = f"function '{call}' was given tags (array<map<string,int>>). Allowed: a value without maps"
+    assert message(mapping).startswith(f"wide.yaml: steps[2].take.n_6h: {given}")
 
 
 def test_not_even_a_mapping() -> None:

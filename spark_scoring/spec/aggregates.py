@@ -19,6 +19,7 @@ OTHER_WORDS = {
 }
 SHAPE = "<aggregate>(<expression>) with an optional 'where <condition>', as in 'mean(x) where y > 0'"
 NUMERIC_ONLY = ("sum", "mean", "stddev")
+UNORDERED = ("count", "first", "last")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,9 +96,13 @@ def parse_aggregate(text: str, *, where: str, table: Scope) -> Aggregate:
 
 def _check_argument(call: _Call, argument: Expression, *, where: str) -> None:
     kind = family(argument.type)
-    wanted = "a number" if call.function in NUMERIC_ONLY else "a value that has an order"
-    ordered = kind not in ("map", "struct", "array") or call.function in ("count", "first", "last")
-    if kind != "?" and not (kind == "number" if call.function in NUMERIC_ONLY else ordered):
+    if call.function in NUMERIC_ONLY:
+        wanted, fits = "a number", kind == "number"
+    elif "map<" in argument.type:
+        wanted, fits = "a value without maps: they have no order", False
+    else:
+        wanted, fits = "a value that has an order", call.function in UNORDERED or kind not in ("struct", "array")
+    if kind != "?" and not fits:
         given = f"{call.argument} ({argument.type})"
         raise wrong_arguments(where, function=call.function, given=given, expected=wanted)
 

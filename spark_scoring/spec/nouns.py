@@ -49,12 +49,14 @@ class Rows:
     def __init__(
         self,
         *,
-        key: Iterable[str],
+        key: str | Iterable[str],
         time: str,
         columns: Declared,
-        time_range: tuple[datetime, datetime] = EPOCH_TO_2100,
+        time_range: Iterable[datetime | str] = EPOCH_TO_2100,
     ) -> None:
-        _keep(self, key=tuple(key), time=time, columns=_declared(columns, owner="rows"), time_range=time_range)
+        key = (key,) if isinstance(key, str) else tuple(key)
+        ends = tuple(Reader(value=end, source="rows: time_range").instant() for end in time_range)
+        _keep(self, key=key, time=time, columns=_declared(columns, owner="rows"), time_range=ends)
 
 
 @dataclass(frozen=True, init=False)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +40,14 @@ def _unmasked(text: str) -> str:
 
 class _Loader(yaml.SafeLoader):
     """YAML's core types alone: `on`, `yes`, `1:30`, `0o7`, `1_000` and dates stay text."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError, OverflowError):
+            # PyYAML's own constructors of a tag that does not fit, as in `!!int abc`
+            problem = f"'{node.value}' is not of type {node.tag.rsplit(':', 1)[-1]}"
+            raise bad_yaml(self.name, line=node.start_mark.line + 1, problem=problem) from None
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         value = super().construct_scalar(node)
@@ -232,6 +240,19 @@ class Reader:
         if text not in allowed:
             raise bad_value(self.where, given=text, allowed=", ".join(allowed), known=allowed)
         return text
+
+    def instant(self) -> datetime:
+        """An ISO 8601 instant; without a zone it is UTC."""
+        expected = "an instant in ISO 8601, as in 2013-01-01 or 2013-01-01T06:00:00Z"
+        try:
+            found = self.value if isinstance(self.value, datetime) else datetime.fromisoformat(self.text(expected))
+            return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+        except ValueError:
+            raise self.refuse(expected) from None
+        except OverflowError:
+            raise bad_value(
+                self.where, given=str(self.value), allowed="an instant of the years 1 to 9999 in UTC"
+            ) from None
 
     def duration(self) -> timedelta:
         """`<n>` and s, m, h or d, above zero."""

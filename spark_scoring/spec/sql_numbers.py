@@ -1,11 +1,14 @@
 """The types that Spark gives to numbers and to what is computed from them (ANSI mode)."""
 
 import re
+from decimal import Decimal
 
 INTEGERS = ("tinyint", "smallint", "int", "bigint")
 DIGITS = {"tinyint": 3, "smallint": 5, "int": 10, "bigint": 20}
 SUFFIXES = {"l": "bigint", "s": "smallint", "y": "tinyint", "d": "double", "f": "float"}
 MOST = 38
+# as Spark's parser has them
+GREATEST = {"float": Decimal("3.4028234663852886e38"), "double": Decimal("1.7976931348623157e308")}
 
 
 def family(name: str) -> str:
@@ -17,7 +20,7 @@ def family(name: str) -> str:
 
 def literal_type(text: str) -> str | None:
     """The type of a number as written, or None if its value does not fit."""
-    found = re.fullmatch(r"(-?)([0-9.]+)(e[-+]?[0-9]+)?(bd|[lsydf])?", text.lower())
+    found = re.fullmatch(r"(-?)([0-9.]+)(e[-+]?[0-9]{1,9})?(bd|[lsydf])?", text.lower())
     if not found:
         return None
     if found[4] in ("l", "s", "y"):
@@ -25,8 +28,8 @@ def literal_type(text: str) -> str | None:
         kind = SUFFIXES[found[4]]
         return kind if "." not in whole and not found[3] and int(whole) in integer_range(kind) else None
     if found[4] in ("d", "f") or (found[3] and not found[4]):
-        most = 3.4e38 if found[4] == "f" else 1.7e308
-        return SUFFIXES[found[4] or "d"] if abs(float(text.rstrip("dDfF"))) < most else None
+        kind = SUFFIXES[found[4] or "d"]
+        return kind if abs(Decimal(text.rstrip("dDfF"))) <= GREATEST[kind] else None
     if found[3]:
         return None
     return _decimal_or_integer(found[1], found[2], forced=found[4] == "bd")

@@ -45,6 +45,14 @@ def unquote(literal: str) -> str:
     return _ESCAPE.sub(_unescaped, parts)
 
 
+def _meaning(literal: str, *, text: str, start: int, where: str) -> str:
+    try:
+        # two halves of a character are one, as for Java; half of one is no text that could be stored
+        return unquote(literal).encode("utf-16", "surrogatepass").decode("utf-16")
+    except (ValueError, OverflowError):
+        raise bad_sql(where, text=text, position=start, problem="an escape in this text is no character") from None
+
+
 def quote(value: str) -> str:
     """A SQL literal that Spark reads back as exactly this text.
 
@@ -69,6 +77,6 @@ def tokenize(text: str, *, where: str) -> tuple[Token, ...]:
         if not match or not match.lastgroup:
             raise bad_sql(where, text=text, position=start, problem=f"unexpected {text[start]!r}")
         kind, value, position = cast(Kind, match.lastgroup), match[match.lastgroup], match.end()
-        meaning = unquote(value) if kind == "text" else value
+        meaning = _meaning(value, text=text, start=start, where=where) if kind == "text" else value
         found.append(Token(kind=kind, value=meaning, start=start, end=position))
     return (*found, Token(kind="end", value="", start=len(text), end=len(text)))

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_scoring.errors import bad_value, contradiction, name_taken, wrong_type
+from spark_scoring.errors import bad_value, contradiction, name_taken
 from spark_scoring.spec.nouns import (
     EPOCH_TO_2100,
     Aggregate,
@@ -21,7 +21,7 @@ from spark_scoring.spec.nouns import (
     Window,
 )
 from spark_scoring.spec.pack import pack_wide
-from spark_scoring.spec.read import Reader, dump_yaml, kind_of, read_yaml
+from spark_scoring.spec.read import Reader, dump_yaml, read_yaml
 from spark_scoring.spec.scope import Name, Scope, check_own_name
 from spark_scoring.spec.sql import Expression
 from spark_scoring.spec.steps import read_rule, read_step
@@ -229,23 +229,10 @@ def read_time_range(reader: Reader) -> tuple[datetime, datetime]:
     items = reader.list(expected)
     if len(items) != 2:
         raise reader.refuse(expected)
-    start, end = (_instant(item) for item in items)
+    start, end = (item.instant() for item in items)
     if start >= end:
         raise bad_value(reader.where, given=f"{start.isoformat()}, {end.isoformat()}", allowed=expected)
     return start, end
-
-
-def _instant(reader: Reader) -> datetime:
-    """An ISO 8601 instant; without a zone it is UTC."""
-    expected = "an instant in ISO 8601, as in 2013-01-01 or 2013-01-01T06:00:00Z"
-    if isinstance(reader.value, datetime):
-        found = reader.value
-    else:
-        try:
-            found = datetime.fromisoformat(reader.text(expected))
-        except ValueError:
-            raise wrong_type(reader.where, given=kind_of(reader.value), expected=expected) from None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
 def _read_tables(reader: Reader) -> tuple[Table, ...]:
