@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from spark_scoring import AsOf, Columns, Lookup, Rows, SparkScoringError, Table, WideTable, Window
+from spark_scoring.errors import ConfigError
 from spark_scoring.spec.sql import Expression
 from spark_scoring.spec.wide import Aggregate, Column, Rule
 
@@ -56,6 +57,13 @@ def test_a_definition_in_python_is_the_one_in_a_mapping() -> None:
         (lambda: made(Columns({"id": "1"})), "w: steps[0].columns.id"),
         (lambda: made(k="k + 1"), "w: rules.k"),
         (lambda: Window(table="t", on="k", last="1h", take={"n": "cnt(*)"}), "Did you mean 'count(*)'?"),
+        (
+            lambda: Window(table="t", on="k", last=timedelta(milliseconds=1500), take={}),
+            "'0:00:01.500000' is not allowed",
+        ),
+        (lambda: Window(table="t", on="k", last=timedelta(days=4000), take={}), "at most 3650d"),
+        (lambda: AsOf(table="t", on="k", take="x", max_age=timedelta(0)), "as_of t: max_age: '0d' is not allowed"),
+        (lambda: AsOf(table="t", on="k", take="x", max_age=-timedelta(hours=1)), "as_of t: max_age: '-1h' is not"),
         (lambda: Window(table="t", on="k", last="1 hour", take={}), "window t: last: "),
         (lambda: Columns({"a": "reflect('java.lang.System', 'exit')"}), "runs Java code"),
         (lambda: Table(name="t", columns={"x": "strng"}), "t.columns.x: "),
@@ -66,3 +74,37 @@ def test_a_mistake_is_named(make: Callable[[], object], message: str) -> None:
     with pytest.raises(SparkScoringError) as caught:
         make()
     assert message in str(caught.value)
+
+
+def test_parts_of_another_definition_are_checked_again() -> None:
+    whole = made(Columns({"f": "floor(id)"}))
+    rows = Rows(key="id", time="at", columns={"id": "double", "at": "timestamp not null"})
+    wide = WideTable(name="two", rows=rows, steps=whole.steps)
+
+    assert wide == WideTable.unpack(wide.pack()) and "cast" not in wide.steps[0].take[0][1].sql
+    with pytest.raises(ConfigError, match="the name 'f' exists already"):
+        WideTable(name="w", rows=rows, steps=(*whole.steps, *whole.steps))
+    with pytest.raises(ConfigError, match="unknown column of the rows 'nope'"):
+        WideTable(name="w", rows=Rows(key="nope", time="at", columns=rows.columns), steps=whole.steps)
+
+
+TWICE = [("k", "seats"), ("k", "k")]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: made(Lookup(table="planes", on="k", take=TWICE)),
+        lambda: made(AsOf(table="events", on=TWICE, take="x")),
+        lambda: made(Columns([("a", "1"), ("a", "2")])),
+        lambda: made(Window(table="events", on="k", last="1h", take=[("n", "count(*)"), ("n", "count(x)")])),
+        lambda: WideTable(name="w", rows=ROWS, tables=[PLANES, PLANES]),
+        lambda: WideTable(
+            name="w", rows=ROWS, rules=[Rule(name="r", condition="true"), Rule(name="r", condition="k = 'a'")]
+        ),
+        lambda: WideTable(name="w", rows=Rows(key="id", time="at", columns=[*ROWS.columns, *ROWS.columns])),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(make: Callable[[], object]) -> None:
+    with pytest.raises(ConfigError, match="twice: a name stands for one thing"):
+        make()

@@ -225,7 +225,8 @@ CUT = replace(MEAN, take=(("c", Aggregate(function="count", where=by_hand("temp"
 def test_an_expression_of_another_type_is_refused_before_data_is_read(
     spark: SparkSession, changes: dict[str, Any], message: str
 ) -> None:
-    wide = replace(WIDE, **{"rules": (), **changes})
+    parts = {"name": WIDE.name, "rows": WIDE.rows, "tables": WIDE.tables, "steps": WIDE.steps, "rules": ()}
+    wide = WideTable.unchecked(**{**parts, **changes})
     with pytest.raises(ConfigError, match=message):
         transform(wide, frame(spark, [GOOD], ROWS), tables(spark))
 

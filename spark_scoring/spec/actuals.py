@@ -42,7 +42,7 @@ class Actual:
             "column": self.column,
             "time": self.time,
             "matures_after": duration_text(self.matures_after),
-            "columns": pack_columns(self.columns),
+            "columns": pack_columns(self.columns, where=f"actuals.{self.name}.columns"),
         }
 
 

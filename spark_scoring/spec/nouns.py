@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from spark_scoring.errors import bad_value
 from spark_scoring.spec.aggregates import Aggregate
-from spark_scoring.spec.read import Reader
+from spark_scoring.spec.read import Reader, duration_text
 from spark_scoring.spec.sql import Expression
 from spark_scoring.spec.types import parse_declared
 
@@ -178,7 +179,11 @@ def _declared(given: Declared, *, owner: str) -> tuple[Column, ...]:
 
 
 def _duration(given: timedelta | str, *, where: str) -> timedelta:
-    return given if isinstance(given, timedelta) else Reader(value=given, source=where).duration()
+    if isinstance(given, timedelta):
+        if given % timedelta(seconds=1):
+            raise bad_value(where, given=str(given), allowed="a duration of whole seconds")
+        given = duration_text(given)
+    return Reader(value=given, source=where).duration()
 
 
 def _expression(given: str | Expression) -> Expression:

@@ -18,7 +18,6 @@ class Expression:
     sql: str
     columns: tuple[str, ...]
     type: str = field(default="?", compare=False)
-    checked: bool = field(default=True, compare=False, repr=False)
 
     @staticmethod
     def of(text: str) -> "Expression":
@@ -36,6 +35,4 @@ def parse_expression(text: str, *, where: str, types: Mapping[str, str] | None =
     """
     renderer = Renderer(where=where, types=types)
     rendered = renderer.render(parse_sql(text, where=where))
-    return Expression(
-        text=text, sql=rendered.sql, columns=tuple(renderer.columns), type=rendered.type, checked=types is not None
-    )
+    return Expression(text=text, sql=rendered.sql, columns=tuple(renderer.columns), type=rendered.type)

@@ -61,8 +61,9 @@ class WideTable:
         """
         if isinstance(rules, Mapping):
             rules = [Rule(name=rule, condition=condition) for rule, condition in rules.items()]
-        parts = _Parts(name=name, rows=rows, tables=tuple(tables), steps=tuple(steps), rules=tuple(rules))
-        self._keep(parts if parts.checked else parts.read_again())
+        # read again, as in YAML: what a part was checked against before may be another definition
+        packed = pack_wide(name=name, rows=rows, tables=tuple(tables), steps=tuple(steps), rules=tuple(rules))
+        self._keep(_read_parts(Reader(value=packed, source=name)))
 
     def _keep(self, parts: "_Parts") -> None:
         for part in fields(parts):
@@ -125,27 +126,13 @@ class WideTable:
 
 @dataclass(frozen=True, kw_only=True)
 class _Parts:
-    """The parts of a definition. They are `checked` if their expressions were read over the columns of each step."""
+    """The parts of a definition."""
 
     name: str
     rows: Rows
     tables: tuple[Table, ...]
     steps: tuple[Step, ...]
     rules: tuple[Rule, ...]
-
-    @property
-    def checked(self) -> bool:
-        found = [rule.condition for rule in self.rules]
-        for step in self.steps:
-            if isinstance(step, Columns):
-                found += [expression for _, expression in step.take]
-            if isinstance(step, Window):
-                found += [part for _, one in step.take for part in (one.argument, one.where) if part]
-        return bool(found) and all(expression.checked for expression in found)
-
-    def read_again(self) -> "_Parts":
-        packed = pack_wide(name=self.name, rows=self.rows, tables=self.tables, steps=self.steps, rules=self.rules)
-        return _read_parts(Reader(value=packed, source=self.name))
 
 
 def _read_parts(reader: Reader) -> _Parts:
