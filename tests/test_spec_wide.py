@@ -170,6 +170,8 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("steps/3/columns/dep_hour", "hour(carrier)", "wide.yaml: steps[3].columns.dep_hour: function 'hour' was given"),
     ("steps/3/columns/x", "interval 2 hours", "wide.yaml: steps[3].columns.x: expected a value"),
     ("rules/r", "reflect('a', 'b')", "wide.yaml: rules.r: 'reflect()' is not allowed: it runs Java code."),
+    ("steps/2/take/n_6h", "count(*) where null", "wide.yaml: steps[2].take.n_6h: expected a condition, got null (null)."),
+    ("rules/r", "null", "wide.yaml: rules.r: expected a condition, got null (null)."),
     ("rules/r", "plane_age", "wide.yaml: rules.r: expected a condition"),
     ("rules/r", True, "wide.yaml: rules.r: expected a condition, got true."),
     ("rules/KNOWN_origin", "true", "wide.yaml: rules.KNOWN_origin: the name 'KNOWN_origin' exists already"),

@@ -67,7 +67,7 @@ class Scope:
     def condition(self, text: str, *, where: str) -> Expression:
         """A row-local condition over these columns."""
         expression = parse_expression(text, where=where, types=self.types)
-        if expression.type not in ("boolean", "null", "?"):
+        if expression.type not in ("boolean", "?"):
             raise wrong_type(where, given=f"{text} ({expression.type})", expected="a condition")
         return expression
 
