@@ -86,7 +86,7 @@ def test_one_reason_a_row_the_first_of_the_documented_order(spark: SparkSession)
         ("SCHEMA", "Origin: null, declared not null"),
         ("SCHEMA", "at: null, declared not null"),
         ("SCHEMA", "at: outside time_range"),
-        ("SCHEMA", "tail: a value of another JSON type"),
+        ("SCHEMA", "tail: a value of another type"),
         ("LOOKUP_AMBIGUOUS:planes", "tail: more than one row of planes has this key"),
         ("LOOKUP_MISS:planes", "tail: no row of planes has this key"),
         ("RULE:small", "seats"),
@@ -97,7 +97,7 @@ def test_one_reason_a_row_the_first_of_the_documented_order(spark: SparkSession)
 def test_an_unknown_field_that_the_topic_refuses_rejects_the_row(spark: SparkSession) -> None:
     given = [{"__bad": ["*"]}, {"__bad": ["tail", "*"], "tail": None}]
     found = reasons(spark, *given)
-    assert found == [("SCHEMA", "a field that is not declared"), ("SCHEMA", "tail: a value of another JSON type")]
+    assert found == [("SCHEMA", "a field that is not declared"), ("SCHEMA", "tail: a value of another type")]
 
 
 def test_the_time_range_is_half_open_to_the_microsecond(spark: SparkSession) -> None:

@@ -86,7 +86,7 @@ def rejection(names: Sequence[str], *, rows: Rows) -> str:
 def _schema_broken(declared: Declared, *, names: Sequence[str], rows: Rows) -> Iterator[tuple[str, str]]:
     name = declared.name
     if BAD in names:
-        yield _is_bad(name), _schema(f"{name}: a value of another JSON type")
+        yield _is_bad(name), _schema(f"{name}: a value of another type")
     if not declared.nullable:
         yield f"{column(name)} is null", _schema(f"{name}: null, declared not null")
     if name == rows.time:
