@@ -7,6 +7,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, SparkSession
 
 from spark_scoring import errors
+from spark_scoring.spec.sql_texts import cast_text
 from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Rows
 from spark_scoring.wide.frames import column
@@ -48,7 +49,7 @@ def has_key(spark: SparkSession, key: Mapping[str, str], rows: Rows) -> Column:
     Raises: ConfigError: a value is not of its column's type.
     """
     types = {declared.name: declared.type for declared in rows.columns}
-    values = {name: f"try_cast({quote(text)} as {types[name]})" for name, text in key.items()}
+    values = {name: cast_text(quote(text), type=types[name]) for name, text in key.items()}
     casts = spark.sql(f"select {', '.join(f'{value} is not null' for value in values.values())}").first()
     assert casts is not None
     for (name, text), fits in zip(key.items(), casts, strict=True):
