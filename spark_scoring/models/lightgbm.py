@@ -72,7 +72,9 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
 
 def load(folder: Path, spec: ModelSpec) -> Predict:
     """The function from a batch of input columns to outputs, on one thread."""
-    booster = _booster(folder / spec.file)
+    import lightgbm
+
+    booster = lightgbm.Booster(model_file=folder / spec.file)
     check_names(spec, _names(booster))
     return RowByRow(predict=partial(_predict, booster=booster, codes=codes_of(spec), classes=spec.classes))
 
