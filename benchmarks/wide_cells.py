@@ -106,22 +106,27 @@ def _five_cells(sized: _Sizes) -> tuple[Cell, ...]:
     small = [AsOf(table=sized.weather(f"weather_{i}"), max_age_s=2 * HOUR_S) for i in range(5)]
     keys = Keys(count=50_000)
     large = [AsOf(table=sized.table(f"prices_{i}", 200_000, keys=keys), max_age_s=30 * DAY_S) for i in range(5)]
+    few, many = "26k rows and 3 keys", "200k rows and 50k keys"
     return (
-        _five_cell(sized, name="five_small", title="26k rows and 3 keys", steps=small, keys=Keys(count=3)),
-        _five_cell(sized, name="five_large", title="200k rows and 50k keys", steps=large, keys=keys),
+        _five_cell(sized, name="five_small", title=few, steps=small, keys=Keys(count=3), millions=1, peers=(UNION,)),
+        _five_cell(sized, name="five_small_many", title=few, steps=small, keys=Keys(count=3), millions=20),
+        _five_cell(sized, name="five_large", title=many, steps=large, keys=keys, millions=1, peers=(UNION,)),
+        _five_cell(sized, name="five_large_many", title=many, steps=large, keys=keys, millions=10),
     )
 
 
-def _five_cell(sized: _Sizes, *, name: str, title: str, steps: list[AsOf], keys: Keys) -> Cell:
-    rows = sized.rows(1_000_000, keys=keys, to_s=steps[0].table.to_s)
+def _five_cell(
+    sized: _Sizes, *, name: str, title: str, steps: list[AsOf], keys: Keys, millions: int, peers: tuple[str, ...] = ()
+) -> Cell:
+    rows = sized.rows(1_000_000 * millions, keys=keys, to_s=steps[0].table.to_s)
     one, five = Work(rows=rows, as_of=(steps[0],)), Work(rows=rows, as_of=tuple(steps))
-    entries = (*_entries(five, UNION), Entry(peer=OURS, work=one, name="one table"))
+    entries = (*_entries(five, *peers), Entry(peer=OURS, work=one, name="one table"))
     aims = (
         Aim(
             text="at most 1.6 times the cost of one", against=("one table",), at_least=1 / 1.6
         ),
     )  # fmt: skip
-    return Cell(name=name, title=f"Five as-of tables of {title} each, 1M rows", entries=entries, aims=aims)
+    return Cell(name=name, title=f"Five as-of tables of {title} each, {millions}M rows", entries=entries, aims=aims)
 
 
 def _window_cells(sized: _Sizes) -> tuple[Cell, ...]:

@@ -262,7 +262,9 @@ def test_a_value_that_an_onnx_tensor_does_not_hold(
     sample = SAMPLE.select(["id", "at"]).append_column("x", pa.array([1, 0] * 200).cast(pa.int8()).cast(column))
     flavor.save_model(cast_onnx(getattr(TensorProto, kind)), tmp_path / "made", wide=wide, sample=sample)
     predict = load_package(read_package(tmp_path / "made", uri="made")).score
-    found = score_blocks(pa.record_batch({"x": pa.array(values, column, from_pandas=False)}), predict=predict)
+    found = score_blocks(
+        pa.record_batch({"x": pa.array(values, column, from_pandas=False)}), predict=predict, framed=()
+    )
     assert found.score[:held].tolist() == [float(np.float32(value)) for value in values[:held]]
     assert [str(reason) for reason in found.reason[held:]] == ["NOT_FINITE"] * (len(values) - held)
 
