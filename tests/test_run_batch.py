@@ -124,15 +124,20 @@ def test_a_parquet_table_of_the_catalog_gives_the_same_rows(world: World, tmp_pa
         world.spark.sql(f"drop table {name}")
 
 
-def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    score(world)
-    expected = world.output("batch")
+def interrupted(world: World) -> None:
+    """A run that ends behind its first commit."""
 
     def die(plan: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         batch.score(world.spark, world.job, span=SPAN, clock=NOW, progress=die)
+
+
+def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    score(world)
+    expected = world.output("batch")
+    interrupted(world)
     DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
     done = score(world, resume=True)
 
@@ -143,12 +148,7 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
 def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> None:
     score(world)
     expected = world.output("batch")
-
-    def die(plan: object) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        batch.score(world.spark, world.job, span=SPAN, clock=NOW, progress=die)
+    interrupted(world)
     assert world.job.output.batch is not None
     shutil.rmtree(world.job.output.batch)
     score(world, resume=True)
