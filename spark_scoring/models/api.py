@@ -18,10 +18,10 @@ from spark_scoring.models.package import Package
 from spark_scoring.models.registry import quiet
 from spark_scoring.models.store import temporary_cache
 from spark_scoring.models.udf import ScoredModel
+from spark_scoring.spec.models import RUNTIMES
 
 Model: TypeAlias = ScoredModel | Package | str | Path
 CHAMPION, SHADOW = "champion", "shadow"
-RUNTIMES = ("arrow", "compiled")
 # by Spark application, of each digest and runtime asked for: its golden sample is scored once
 _ADMITTED: "WeakKeyDictionary[SparkContext | SparkSession, dict[tuple[str, str | None], ScoredModel]]"
 _ADMITTED = WeakKeyDictionary()
@@ -53,8 +53,8 @@ def score_rows(
     `where` is not true are not scored: their entries are null.
 
     Raises: ConfigError: there is no model, or no such runtime, a feature is missing or has another type, or `scores`
-        exists already. RunError: a model or the
-        registry is not there, the files of a package changed, or a model does not give its recorded scores.
+        exists already. RunError: a model or the registry is not there, the files of a package changed, or a model does
+        not give its recorded scores.
     """
     given = [models] if isinstance(models, ScoredModel | Package | str | Path) else models
     if not given:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from spark_scoring.models.blocks import BLOCK
-from spark_scoring.models.contract import Feature, Outputs, placed
+from spark_scoring.models.contract import Feature, Outputs, scattered
 from spark_scoring.models.describe import TREES
 from spark_scoring.models.matrix import numbers
 
@@ -107,7 +107,4 @@ def _laid_out(block: Inputs, *, as_in: Inputs) -> Inputs:
 
 def joined(parts: Sequence[Outputs], *, rows: int) -> Outputs:
     """The outputs of all blocks, without those of rows that were repeated."""
-    names = tuple(dict.fromkeys(name for one in parts for name in one.names))
-    score = np.concatenate([one.score for one in parts])[:rows]
-    label = np.concatenate([placed(one.label, one.names, among=names) for one in parts])[:rows]
-    return Outputs(score=score, label=label, names=names)
+    return scattered(parts, [np.arange(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK)])
