@@ -23,6 +23,7 @@ from spark_scoring.models.loaded import load_package
 from spark_scoring.models.package import Package
 
 ROWS = wide_rows(60, seed=8)
+JAVA = str(Path(os.environ["JAVA_HOME"], "bin", "java")) if os.environ.get("JAVA_HOME") else "java"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,51 @@ def test_plain_java_needs_no_spark(spark: SparkSession, package: Package, export
     library = load_package(package).predict(to_pandas(ROWS))
     assert np.allclose([score for score, _ in found], library["score"], rtol=1e-15)
     assert [package.classes[int(place)] for _, place in found] == library["label"].tolist()
+
+
+# tells the score of each line in the bits of a double; an empty field is a null
+MAIN = """
+public class Main {
+  public static void main(String[] given) throws Exception {
+    spark_scoring.exported.ExportedModel model = new spark_scoring.exported.ExportedModel();
+    java.io.BufferedReader in = new java.io.BufferedReader(new java.io.InputStreamReader(System.in));
+    for (String line = in.readLine(); line != null; line = in.readLine()) {
+      String[] fields = line.split("\\t", -1);
+      Object[] row = new Object[fields.length];
+      for (int i = 0; i < row.length; i++) {
+        if (fields[i].isEmpty()) row[i] = null;
+        else if (model.inputs()[i].equals("carrier")) row[i] = fields[i];
+        else row[i] = Double.valueOf(fields[i]);
+      }
+      System.out.println(Double.doubleToRawLongBits(model.score(row)[0]));
+    }
+  }
+}
+"""
+
+
+def test_a_bare_jvm_scores_the_same_with_vectors_and_without(
+    spark: SparkSession, package: Package, exported: Exported, tmp_path: Path
+) -> None:
+    jvm: Any = spark._jvm
+    urls = spark.sparkContext._gateway.new_array(jvm.java.net.URL, 1)  # type: ignore[union-attr]
+    urls[0] = jvm.java.io.File(str(exported.jar)).toURI().toURL()
+    compiler = jvm.org.codehaus.janino.SimpleCompiler()
+    compiler.setParentClassLoader(jvm.java.net.URLClassLoader(urls, jvm.java.lang.ClassLoader.getPlatformClassLoader()))
+    compiler.cook(MAIN)
+    (tmp_path / "Main.class").write_bytes(bytes(dict(compiler.getBytecodes())["Main"]))
+    rows = ROWS.select([feature.name for feature in package.features]).to_pylist()
+    lines = "\n".join("\t".join("" if value is None else str(value) for value in row.values()) for row in rows)
+    found = {}
+    for options in ((), ("--add-modules", "jdk.incubator.vector")):
+        log = tmp_path / "classes.txt"
+        words = [JAVA, *options, f"-Xlog:class+load:file={log}", "-cp", f"{exported.jar}:{tmp_path}", "Main"]
+        done = subprocess.run(words, input=lines, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found["jdk.incubator.vector.LongVector " in log.read_text()] = [int(line) for line in done.stdout.split()]
+    library = load_package(package).predict(to_pandas(ROWS))["score"]
+    assert found[True] == found[False]
+    assert np.allclose(np.array(found[True]).view(np.float64), library, rtol=1e-15)
 
 
 def test_spark_sql_and_hive_functions(package: Package, exported: Exported, tmp_path: Path) -> None:

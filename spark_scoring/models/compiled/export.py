@@ -22,6 +22,7 @@ Java, without Spark (one instance for each thread):
 
     double[] found = new spark_scoring.exported.ExportedModel().score(new Object[] {{...}});
     // found[0]: the score, NaN for a row that cannot be scored; found[1]: the place of the class in labels(), or -1
+    // boosted trees are up to three times faster in a JVM with --add-modules jdk.incubator.vector, as Spark's are
 
 Spark SQL, started with `--jars {jar} --conf spark.sql.catalog.{function}=spark_scoring.exported.SparkFunctions`:
 

@@ -50,13 +50,14 @@ class Bits(IntEnum):
 
 # of the word of a node, for where it leads and what it compares
 WORD_BITS = 31
-# a walk goes down so many trees at a time
-WAYS = 8
-# the nodes of a place that are gone through are fewer than this, the others are a row of a table
-STEP = 16
-TABLE_BYTES = 16 << 20
-# about how many cycles each takes: a node that is walked; a word of a row, a node that is gone through, a place, a tree
-WALKED_COST, WORD_COST, NODE_COST, PLACE_COST, TREE_COST = 2.5, 0.5, 3.0, 15.0, 1.0
+# a walk goes down so many trees at a time, and passes so many levels that lie together
+WAYS, SHARED_LEVELS = 8, 5
+# what `TreeMasks.java` makes of nodes: of each at most one row of its table, and their numbers for each rank
+ROWS, TABLE_BYTES = 1 << 16, 16 << 20
+# the bits that it looks at together, and about how many nanoseconds it takes for those and a place, and for a tree
+TOGETHER, CELL_COST, TREE_COST = 1024, 2.5, 1.0
+# and a node that is walked
+WALKED_COST = 1.5
 
 _FILL = {
     Missing.LEFT: (Operation.IF_MISSING, -np.inf),
@@ -152,14 +153,11 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
 def bits_of(depth: Ints, leaves: Ints, places: Ints) -> Bits:
     """The way that takes a row less time, by the depth and leaves of each tree and the place of each inner node."""
     bits = Bits.HALF if leaves.max() <= Bits.HALF else Bits.WHOLE
-    nodes = np.unique(places, return_counts=True)[1]
-    words = -(-len(leaves) * bits // Bits.WHOLE)
-    if leaves.max() > Bits.WHOLE or (nodes // STEP).sum() * words * 8 > TABLE_BYTES:
+    used, cells = len(np.unique(places)), -(-len(leaves) * bits // TOGETHER)
+    if leaves.max() > Bits.WHOLE or len(places) >= ROWS or (len(places) + used) * cells * 4 > TABLE_BYTES:
         return Bits.NONE
     deepest = np.sort(depth)[np.minimum(np.arange(len(depth)) | WAYS - 1, len(depth) - 1)]
-    rows = words * (nodes >= STEP).sum()
-    gone_through = np.minimum(nodes, STEP).sum() / 2
-    at_once = WORD_COST * rows + NODE_COST * gone_through + PLACE_COST * len(nodes) + TREE_COST * len(leaves)
+    at_once = CELL_COST * used * cells + TREE_COST * len(leaves)
     return bits if at_once < WALKED_COST * deepest.sum() else Bits.NONE
 
 
@@ -188,24 +186,41 @@ def _values(forest: Forest, flat: _Flat, inner: npt.NDArray[np.bool_]) -> tuple[
 
 
 def _flatten(forest: Forest) -> _Flat:
-    """Level by level over all trees: the nodes that every row passes lie together."""
-    number = np.full(len(forest.feature), -1, dtype=np.int64)
+    """The first levels of all trees, then tree by tree: the nodes that a row passes lie near each other."""
     depth = np.zeros(len(forest.roots), dtype=np.int64)
     leaves = np.zeros(len(forest.roots), dtype=np.int64)
     front, trees = forest.roots, np.arange(len(forest.roots))
-    levels = []
-    level = count = 0
+    levels, parents = [], []
     while len(front):
-        number[front] = count + np.arange(len(front))
         levels.append(front)
-        count += len(front)
         inner = forest.feature[front] >= 0
-        depth[trees[inner]] = level = level + 1
+        depth[trees[inner]] = len(levels)
         np.add.at(leaves, trees[~inner], 1)
-        parents = front[inner]
-        front = np.stack([forest.left[parents], forest.right[parents]], axis=1).ravel()
+        parents.append(front[inner])
+        front = np.stack([forest.left[parents[-1]], forest.right[parents[-1]]], axis=1).ravel()
         trees = np.repeat(trees[inner], 2)
-    return _Flat(number=number, nodes=np.concatenate(levels), depth=depth, leaves=leaves)
+    number = _numbered(forest, levels, parents)
+    nodes = np.concatenate(levels)
+    return _Flat(number=number, nodes=nodes[np.argsort(number[nodes])], depth=depth, leaves=leaves)
+
+
+def _numbered(forest: Forest, levels: Sequence[Ints], parents: Sequence[Ints]) -> Ints:
+    number, below, begin = (np.full(len(forest.feature), fill) for fill in (-1, 0, 0))
+    for inner in reversed(parents):
+        below[inner] = 2 + below[forest.left[inner]] + below[forest.right[inner]]
+    shared = np.concatenate(levels[:SHARED_LEVELS])
+    number[shared] = np.arange(len(shared))
+    own = parents[SHARED_LEVELS - 1 :]
+    if own:
+        begin[own[0]] = len(shared) + np.cumsum(below[own[0]]) - below[own[0]]
+    for inner in own:
+        left, right = forest.left[inner], forest.right[inner]
+        number[left], number[right] = begin[inner], begin[inner] + 1
+        # a row is more likely to go where there are more nodes: those follow
+        first = np.where(below[left] >= below[right], left, right)
+        begin[first] = begin[inner] + 2
+        begin[left + right - first] = begin[inner] + 2 + below[first]
+    return number
 
 
 def _places(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> tuple[Ints, Ints]:

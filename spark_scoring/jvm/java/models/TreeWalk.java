@@ -69,15 +69,16 @@ final class TreeWalk extends TreeLeaves {
     return values;
   }
 
-  void find(double[] row, int[] leaves, long[] keys) {
-    if (!narrow) {
-      for (int i = 0; i < used.length; i++) keys[i] = Ranks.ordered(row[used[i]]);
-      walkWide(keys, leaves);
-    } else {
-      if (ranks == null) for (int i = 0; i < used.length; i++) keys[i] = ordered((float) row[used[i]]);
-      else ranks.find(row, keys, 0);
-      walkNarrow(keys, leaves);
-    }
+  void start(double[] row, long[] keys) {
+    if (ranks != null) ranks.find(row, keys, 0);
+    else if (narrow) for (int i = 0; i < used.length; i++) keys[i] = ordered((float) row[used[i]]);
+    else for (int i = 0; i < used.length; i++) keys[i] = Ranks.ordered(row[used[i]]);
+  }
+
+  int find(int tree, int[] leaves, long[] keys) {
+    if (narrow) walkNarrow(keys, leaves);
+    else walkWide(keys, leaves);
+    return trees;
   }
 
   private int worth(int leaf) {

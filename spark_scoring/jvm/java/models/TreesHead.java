@@ -25,7 +25,7 @@ final class TreesHead extends ModelHead {
     int[] next = in.ints();
     double[] given = in.doubles();
     TreeNodes nodes = new TreeNodes(kind, place, limit, next, in.ints(), in.ints(), in.ints());
-    leaves = leafBits == 0 ? (TreeLeaves) new TreeWalk(nodes) : new TreeMasks(nodes, leafBits);
+    leaves = TreeLeaves.of(nodes, leafBits);
     values = leaves.arranged(given, width);
     trees = nodes.roots.length;
     outputs = in.ints();
@@ -51,38 +51,45 @@ final class TreesHead extends ModelHead {
 
   void margins(double[] row, int[] codes, int[] scratch, long[] keys, double[] margins) {
     for (int set = 0; set < setFrom.length; set++) row[setsAt + set] = isIn(set, row[setFrom[set]]) ? 0 : 1;
-    leaves.find(row, scratch, keys);
-    if (floats) addFloats(scratch, margins);
-    else add(scratch, margins);
-  }
-
-  private void add(int[] leaves, double[] margins) {
-    System.arraycopy(start, 0, margins, 0, start.length);
-    if (width == 1 && start.length == 1) {
-      double sum = start[0];
-      for (int t = 0; t < trees; t++) sum += values[leaves[t]];
-      margins[0] = sum;
-    } else if (width == 1) {
-      for (int t = 0; t < trees; t++) margins[outputs[t]] += values[leaves[t]];
+    leaves.start(row, keys);
+    if (start.length > 1) {
+      addSeveral(scratch, keys, margins);
+    } else if (floats) {
+      margins[0] = floatSum(scratch, keys);
     } else {
-      for (int t = 0; t < trees; t++) {
-        int at = leaves[t] * width;
-        for (int k = 0; k < width; k++) margins[k] += values[at + k];
-      }
+      margins[0] = sum(scratch, keys);
     }
   }
 
-  private void addFloats(int[] leaves, double[] margins) {
-    if (start.length == 1) {
-      float sum = (float) start[0];
-      for (int t = 0; t < trees; t++) sum += (float) values[leaves[t]];
-      margins[0] = sum;
-      return;
+  private double sum(int[] found, long[] keys) {
+    double sum = start[0];
+    for (int t = 0; t < trees;) {
+      for (int end = leaves.find(t, found, keys); t < end; t++) sum += values[found[t]];
     }
+    return sum;
+  }
+
+  private float floatSum(int[] found, long[] keys) {
+    float sum = (float) start[0];
+    for (int t = 0; t < trees;) {
+      for (int end = leaves.find(t, found, keys); t < end; t++) sum += (float) values[found[t]];
+    }
+    return sum;
+  }
+
+  private void addSeveral(int[] found, long[] keys, double[] margins) {
     System.arraycopy(start, 0, margins, 0, start.length);
-    for (int t = 0; t < trees; t++) {
-      int k = outputs[t];
-      margins[k] = (double) ((float) margins[k] + (float) values[leaves[t]]);
+    for (int t = 0; t < trees;) {
+      for (int end = leaves.find(t, found, keys); t < end; t++) {
+        int at = found[t] * width, k = outputs[t];
+        if (floats) {
+          margins[k] = (double) ((float) margins[k] + (float) values[at]);
+        } else if (width == 1) {
+          margins[k] += values[at];
+        } else {
+          for (k = 0; k < width; k++) margins[k] += values[at + k];
+        }
+      }
     }
   }
 
