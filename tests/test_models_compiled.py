@@ -225,6 +225,15 @@ def test_all_models_in_one_pass_beside_an_arrow_model(
         assert within(scores[good], library.score[good], tolerance=model.package.tolerance).all(), model.role
 
 
+def test_columns_that_are_selected_by_position(spark: SparkSession, tmp_path: Path) -> None:
+    columns = make_column_transformer((make_pipeline(SimpleImputer(), StandardScaler()), [1]), (SimpleImputer(), [-2]))
+    model = make_pipeline(columns, LogisticRegression()).fit(frame()[NUMBERS].to_numpy(), target(SAMPLE, 2))
+    package = packaged(model, tmp_path, features=NUMBERS)
+    form = compiled(package)
+    rows = probes.probes(form, package.features, pq.read_table(package.golden))
+    assert compared(spark, package, form, rows) == ""
+
+
 @pytest.mark.parametrize("name", ["extra trees", "gradient, line", "lightgbm, zero is missing", "xgboost, line"])
 def test_sums_of_trees_have_the_librarys_bits(
     spark: SparkSession, packages: dict[str, Package], forms: dict[str, Compiled], name: str

@@ -265,6 +265,8 @@ def test_a_model_that_was_fitted_on_an_array(tmp_path: Path) -> None:
         model = estimator.fit(numbers, numbers[:, 1] > 0)
         with pytest.raises(ConfigError, match=r"it knows no column names.*--features a,b,c"):
             flavor.save_model(model, tmp_path / "none", wide=WIDE, sample=ROWS)
+        with pytest.raises(ConfigError, match=r"it was fitted on 2 columns, and 1 are named\. Name all of its columns"):
+            flavor.save_model(model, tmp_path / "few", wide=WIDE, sample=ROWS, features=["seats"])
         place = tmp_path / str(number)
         flavor.save_model(model, place, wide=WIDE, sample=ROWS, features=["seats", "distance"])
         found = flavor.load_model(str(place), registry="none").predict(to_pandas(ROWS))

@@ -1,6 +1,6 @@
 """What a fitted scikit-learn model says about itself, read once when it is packaged."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,20 @@ def names_in(model: Any) -> tuple[str, ...] | None:
         return None
     used = {name for columns in _taken(first) for name in _named(columns, names)} if _taken(first) else set(names)
     return tuple(str(name) for name in names if name in used)
+
+
+def check_count(model: Any, names: Sequence[str]) -> None:
+    """Nothing, if the model was fitted on as many columns as are named.
+
+    Raises: ConfigError.
+    """
+    fitted = getattr(_first(model), "n_features_in_", None)
+    if names_in(model) is None and fitted is not None and fitted != len(names):
+        raise unsupported_model(
+            _kind(model),
+            why=f"it was fitted on {fitted} columns, and {len(names)} are named",
+            do="Name all of its columns in its order with --features, in Python with features=[…]",
+        )
 
 
 def classes_of(model: Any) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.decisions import decided, decisions, is_linear
-from spark_scoring.models.describe import classes_of, inputs_of, names_in, tolerance_of
+from spark_scoring.models.describe import check_count, classes_of, inputs_of, names_in, tolerance_of
 from spark_scoring.models.frames import frame_of
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
@@ -56,8 +56,10 @@ def input_names(model: Any) -> tuple[str, ...]:
 def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Saved:
     """Write the estimator with skops, which runs no code when it is read; as a pickle if it has own classes.
 
-    Raises: ConfigError: the model gives no probabilities, knows one class, or has several outputs.
+    Raises: ConfigError: the model gives no probabilities, knows one class, has several outputs, or reads another number
+        of columns.
     """
+    check_count(model, [feature.name for feature in inputs.model_features])
     classes = classes_of(model)
     content, types = _skops(model)
     name = "cloudpickle" if content is None else "skops"

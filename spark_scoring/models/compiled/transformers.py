@@ -46,7 +46,8 @@ def _pipeline(draft: Draft, model: Any, cells: Sequence[Cell], names: Names) -> 
 
 def _column_transformer(draft: Draft, model: Any, cells: Sequence[Cell], names: Names) -> list[Cell]:
     found: list[Cell] = []
-    learned = [str(name) for name in getattr(model, "feature_names_in_", ())] if names is not None else None
+    by_name = names is not None and hasattr(model, "feature_names_in_")
+    learned = [str(name) for name in model.feature_names_in_] if by_name else None
     for _, transformer, columns in model.transformers_:
         if isinstance(transformer, str) and transformer == "drop":
             continue
