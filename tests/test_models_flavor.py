@@ -205,6 +205,9 @@ def test_another_mlflow_model_is_no_package(tmp_path: Path) -> None:
 def test_a_package_of_another_format_is_none(champion: Package, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(champion.path, tmp_path / "copy"))
     (copy / "package.json").write_text((copy / "package.json").read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(RunError, match="they changed after packaging"):
+        flavor.resolve(str(copy), registry="", cache_dir=tmp_path)
+    (copy / "MLmodel").unlink()
     with pytest.raises(ConfigError, match=r"it lacks a package\.json of format 1"):
         flavor.resolve(str(copy), registry="", cache_dir=tmp_path)
 

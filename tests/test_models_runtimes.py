@@ -352,8 +352,9 @@ def test_a_missing_library_says_what_to_install(runtime: str, tmp_path: Path, mo
 
 def test_the_spec_survives_writing_and_old_ones_are_read() -> None:
     spec = ModelSpec(
-        runtime="xgboost", file="f", serialization="s", features=(Feature(name="a", type="string"),), task="binary",
-        classes=("0", "1"), tolerance=lightgbm_runtime.Tolerance(ulps=2), libraries=(("xgboost", "3"),), why="w",
+        runtime="xgboost", file="f", serialization="xgboost ubj", task="binary",
+        features=(Feature(name="a", type="string"),), classes=("0", "1"), libraries=(("xgboost", "3"),), why="w",
+        tolerance=lightgbm_runtime.Tolerance(ulps=2),
         categories=(Categories(name="a", values=("x", "Ü")),), prepare="p", prepared=(Feature(name="b", type="int"),),
     )  # fmt: skip
     import json

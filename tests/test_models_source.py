@@ -1,5 +1,6 @@
 """A model from wherever users keep it, and who may run the code in it."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from lightgbm import LGBMClassifier
 from models_data import WIDE, bits, fitted
 from runtime_models import SAMPLE, Twice, native_frame, packaged, target
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from xgboost import XGBClassifier
 
 from spark_scoring.errors import ConfigError, RunError
@@ -158,6 +159,39 @@ def test_the_registry_vouches_for_code(registry: str, tmp_path: Path) -> None:
         flavor.resolve(
             str(copy), registry=registry, cache_dir=tmp_path / "cache", trust=[made.digest[:11], "models:/own/1"]
         )
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"serialization": "x"},
+        {"serialization": "onnx"},
+        {"serialization": None},
+        {"serialization": ["skops"]},
+        {"runtime": "pyfunc", "serialization": "onnx"},
+        {"runtime": "lightgbm", "serialization": "skops"},
+        {"runtime": "x"},
+        {"runtime": ["sklearn"]},
+        {"file": "../outside.pkl"},
+        {"file": "/tmp/outside.pkl"},
+        {"file": ".."},
+        {"file": ""},
+        {"file": None},
+        {"file": "not there"},
+        {"task": "x"},
+        {"classes": [3]},
+        {"prepare": ["prepare"]},
+        {"features": [{"name": 1, "type": "int"}]},
+    ],
+)
+def test_a_forged_contract_is_no_package(forged: dict[str, Any], tmp_path: Path) -> None:
+    made = packaged(LinearRegression().fit(NUMBERS.fillna(0), range(len(NUMBERS))), tmp_path)
+    (made.path / "MLmodel").unlink()
+    (made.path.parent / "outside.pkl").write_bytes(cloudpickle.dumps(print))
+    contract = json.loads((made.path / "package.json").read_text("utf-8"))
+    (made.path / "package.json").write_text(json.dumps(contract | forged))
+    with pytest.raises(ConfigError, match="not a spark_scoring package"):
+        flavor.resolve(str(made.path), registry="none", cache_dir=tmp_path / "cache")
 
 
 def test_a_registered_version_without_a_digest_vouches_for_nothing(registry: str, tmp_path: Path) -> None:

@@ -1,16 +1,25 @@
 """What a model promises: the features it reads, what comes out, and how exactly. No Spark, no MLflow."""
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 FORMAT = 1
+# of each runtime the formats that it reads, and what in them runs code of its maker when it is loaded
+FORMATS: Mapping[str, Mapping[str, str]] = {
+    "sklearn": {"skops": "", "cloudpickle": "a pickle"},
+    "lightgbm": {"lightgbm text": ""},
+    "xgboost": {"xgboost ubj": ""},
+    "onnx": {"onnx": ""},
+    "pmml": {"pmml": ""},
+    "pyfunc": {"pyfunc": "a pyfunc model"},
+}
 # the runtimes whose models read DataFrames
 FRAMED = ("sklearn", "pyfunc")
 Task: TypeAlias = Literal["regression", "binary", "multiclass"]
@@ -92,23 +101,38 @@ class ModelSpec:
         """The spec that `dump` wrote; KeyError, TypeError or ValueError for anything else."""
         if given["format"] != FORMAT:
             raise ValueError(f"format {given['format']}")
+        runtime, serialization, file, task = (given[name] for name in ("runtime", "serialization", "file", "task"))
+        if serialization not in FORMATS[runtime] or task not in get_args(Task):
+            raise ValueError(f"runtime {runtime}, serialization {serialization}, task {task}")
+        if Path(file).name != file or file in ("", ".."):
+            raise ValueError(f"file {file}")
         return ModelSpec(
-            runtime=given["runtime"],
-            file=given["file"],
-            serialization=given["serialization"],
-            features=tuple(Feature(**feature) for feature in given["features"]),
-            task=given["task"],
-            classes=tuple(given["classes"]),
+            runtime=runtime,
+            file=file,
+            serialization=serialization,
+            features=_features(given["features"]),
+            task=task,
+            classes=tuple(_text(label) for label in given["classes"]),
             tolerance=Tolerance(**given["tolerance"]),
             libraries=tuple((name, version) for name, version in given["libraries"]),
-            why=given.get("why", ""),
-            output=given.get("output", ""),
+            why=_text(given.get("why", "")),
+            output=_text(given.get("output", "")),
             categories=tuple(
                 Categories(name=one["name"], values=tuple(one["values"])) for one in given.get("categories", ())
             ),
-            prepare=given.get("prepare", ""),
-            prepared=tuple(Feature(**feature) for feature in given.get("prepared", ())),
+            prepare=_text(given.get("prepare", "")),
+            prepared=_features(given.get("prepared", ())),
         )
+
+
+def _features(given: Iterable[Mapping[str, Any]]) -> tuple[Feature, ...]:
+    return tuple(Feature(**{**one, "name": _text(one["name"]), "type": _text(one["type"])}) for one in given)
+
+
+def _text(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"{given!r} is no text")
+    return given
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

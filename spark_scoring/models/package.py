@@ -80,14 +80,16 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
     """
     if missing := [part for part in (SPEC, WIDE, GOLDEN) if not (path / part).is_file()]:
         raise not_a_package(uri, missing=missing)
+    digest, recorded = digest_of(path), _recorded_digest(path, uri=uri)
+    if recorded and recorded != digest:
+        raise package_changed(uri, given=digest, expected=recorded)
     try:
         spec = ModelSpec.load(path / SPEC)
     except (KeyError, TypeError, ValueError):
         raise not_a_package(uri, missing=[f"a {SPEC} of format {FORMAT}"]) from None
+    if missing := [part for part in (spec.file, *([PREPARE] if spec.prepare else [])) if not (path / part).exists()]:
+        raise not_a_package(uri, missing=missing)
     wide = WideTable.load(path / WIDE)
-    digest, recorded = digest_of(path), _recorded_digest(path, uri=uri)
-    if recorded and recorded != digest:
-        raise package_changed(uri, given=digest, expected=recorded)
     return Package(
         name=name or wide.name,
         version=version or digest[:12],

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from spark_scoring.errors import untrusted_code
-from spark_scoring.models.contract import ModelSpec
+from spark_scoring.models.contract import FORMATS, ModelSpec
 from spark_scoring.models.package import Package
 
 SHORTEST_DIGEST = 12
-RUNS_CODE = {"pickle": "a pickle", "cloudpickle": "a pickle", "pyfunc": "a pyfunc model"}
 
 
 def code_in(spec: ModelSpec) -> tuple[str, ...]:
     """What of a package runs code of its maker when it is loaded."""
-    model = RUNS_CODE.get(spec.serialization)
+    model = FORMATS[spec.runtime][spec.serialization]
     return (*([model] if model else []), *(["feature code"] if spec.prepare else []))
 
 
