@@ -56,7 +56,7 @@ from spark_scoring.models.compiled.operations import Operation, apply
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import scored_in_spark, within
 from spark_scoring.models.loaded import load_package
-from spark_scoring.models.package import Package
+from spark_scoring.models.package import Package, digest_of
 from spark_scoring.models.udf import SCORES, SCORES_TYPE, ScoredModel, score_rows
 
 FEATURES = ["distance", "seats", "carrier"]
@@ -352,8 +352,9 @@ def test_a_compiled_model_that_scores_its_golden_sample_otherwise_is_refused(
     scores[3] += 1e-9
     place = golden.schema.get_field_index("score")
     pq.write_table(golden.set_column(place, "score", pa.array(scores)), changed / package.golden.name)
-    for digest in ("of its own", package.digest):
-        with pytest.raises(RunError, match=r"golden rows 1 got another score \(.* 1e-09\) and 0 another label"):
+    golden_differs = r"golden rows 1 got another score \(.* 1e-09\) and 0 another label"
+    for digest, message in ((digest_of(changed), golden_differs), (package.digest, "they changed after packaging")):
+        with pytest.raises(RunError, match=message):
             choose.admitted(spark, replace(package, path=changed, digest=digest), role="champion")
     assert choose.admitted(spark, package, role="champion").runtime == "compiled"
 

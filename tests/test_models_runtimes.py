@@ -341,6 +341,26 @@ def test_another_model_than_the_contract_says(tmp_path: Path) -> None:
         lightgbm_runtime.load(package.path, replace(package.spec, features=turned))
 
 
+def test_onnx_weights_outside_of_the_graph_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from onnx import TensorProto, helper, numpy_helper, save_model
+
+    nodes = [
+        helper.make_node("ArgMax", ["x"], ["i"], axis=1, keepdims=1),
+        helper.make_node("Gather", ["w", "i"], ["z"]),
+        helper.make_node("ReduceSum", ["z", "axis"], ["y"], keepdims=0),
+    ]
+    weights = [numpy_helper.from_array(np.ones((100_000, 1), np.float32), "w")]
+    weights.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 1])
+    graph = helper.make_graph(nodes, "g", [x], [y], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    save_model(model, tmp_path / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=1024)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"it keeps weights in files beside it\. Save it as one file"):
+        packaged(tmp_path / "m.onnx", tmp_path, features=["distance", "seats"])
+
+
 @pytest.mark.parametrize("runtime", ["lightgbm", "xgboost", "onnx", "pmml"])
 def test_a_missing_library_says_what_to_install(runtime: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / {"lightgbm": "m.txt", "xgboost": "m.ubj", "onnx": "m.onnx", "pmml": "m.pmml"}[runtime]
@@ -352,7 +372,7 @@ def test_a_missing_library_says_what_to_install(runtime: str, tmp_path: Path, mo
 
 def test_the_spec_survives_writing_and_old_ones_are_read() -> None:
     spec = ModelSpec(
-        runtime="xgboost", file="f", serialization="xgboost ubj", task="binary",
+        runtime="xgboost", file="model.ubj", serialization="xgboost ubj", task="binary",
         features=(Feature(name="a", type="string"),), classes=("0", "1"), libraries=(("xgboost", "3"),), why="w",
         tolerance=lightgbm_runtime.Tolerance(ulps=2),
         categories=(Categories(name="a", values=("x", "Ü")),), prepare="p", prepared=(Feature(name="b", type="int"),),

@@ -40,7 +40,7 @@ from spark_scoring.models.describe import inputs_of, tolerance_of
 from spark_scoring.models.frames import to_arrow, to_pandas
 from spark_scoring.models.match import matched
 from spark_scoring.models.parts import spec_of
-from spark_scoring.models.sklearn import load, one_thread, read_model, save
+from spark_scoring.models.sklearn import load, one_thread, read_model, save, trusted_types
 
 CLASSIFIERS = [
     LogisticRegression(),
@@ -238,3 +238,23 @@ def test_a_skops_file_cannot_bring_a_function(tmp_path: Path) -> None:
     skops.io.dump(make_pipeline(harm, LogisticRegression()), tmp_path / "model.skops")
     with pytest.raises(RunError, match="not trusted"):
         read_model(tmp_path / "model.skops", "skops")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sklearn.feature_selection._base.attrgetter",
+        "sklearn.feature_extraction._dict_vectorizer.itemgetter",
+        "sklearn.compose._column_transformer.partial",
+        "sklearn.utils._testing.TempMemmap",
+        "sklearn.datasets._covtype.GzipFile",
+        "sklearn.linear_model.LogisticRegression",
+        "sklearn.base.clone",
+        "sklearn.nothing.Here",
+        "operator.attrgetter",
+    ],
+)
+def test_what_a_module_of_scikit_learn_imports_is_not_trusted(name: str) -> None:
+    with pytest.raises(RunError, match="not trusted"):
+        trusted_types([name], "m.skops")
+    assert trusted_types(["sklearn.linear_model._logistic.LogisticRegression"], "m.skops")

@@ -31,6 +31,13 @@ def package_changed(uri: str, *, given: str, expected: str) -> RunError:
     )
 
 
+def foreign_cache(folder: str) -> RunError:
+    return RunError(
+        f"{folder}: packages are kept there, and it is no folder that you alone can write into. "
+        "Move it away; it is made again."
+    )
+
+
 def feature_missing(uri: str, *, name: str, known: Iterable[str]) -> ConfigError:
     names = tuple(known)
     return ConfigError(
@@ -171,6 +178,10 @@ def unreadable_model(source: str, *, reason: str) -> RunError:
     return RunError(f"--model {source}: cannot be read: {reason}. Save it again in this environment with joblib.dump.")
 
 
+def unreadable_package(uri: str, *, reason: str) -> RunError:
+    return RunError(f"{uri}: the model in it cannot be loaded: {reason}. Package the model again in this environment.")
+
+
 def unreadable_file_of(path: str, *, what: str, reason: str) -> ConfigError:
     return ConfigError(
         f"{path}: it cannot be read as {what}: {reason}. Save the model again with its own library, and look at the "
@@ -246,7 +257,8 @@ def untrusted_source(source: str, *, what: str) -> ConfigError:
 def untrusted_code(uri: str, *, what: Iterable[str], digest: str) -> ConfigError:
     return ConfigError(
         f"{uri}: the package holds {' and '.join(what)}, which runs code when it is loaded, and no digest in the job's "
-        f"registry vouches for it. If you know who made it, add its URI or '{digest[:12]}' to 'trust' of the job."
+        f"registry vouches for it. If you know who made it, add its URI or its digest "
+        f"to 'trust' of the job: {digest}."
     )
 
 

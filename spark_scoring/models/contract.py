@@ -1,6 +1,8 @@
 """What a model promises: the features it reads, what comes out, and how exactly. No Spark, no MLflow."""
 
 import json
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +22,8 @@ FORMATS: Mapping[str, Mapping[str, str]] = {
     "pmml": {"pmml": ""},
     "pyfunc": {"pyfunc": "a pyfunc model"},
 }
+# the file of the model, or the folder of a pyfunc: nothing outside of the package, and nothing that no digest covers
+FILE = re.compile(r"model\.[a-z]{1,8}|pyfunc")
 # the runtimes whose models read DataFrames
 FRAMED = ("sklearn", "pyfunc")
 Task: TypeAlias = Literal["regression", "binary", "multiclass"]
@@ -104,7 +108,7 @@ class ModelSpec:
         runtime, serialization, file, task = (given[name] for name in ("runtime", "serialization", "file", "task"))
         if serialization not in FORMATS[runtime] or task not in get_args(Task):
             raise ValueError(f"runtime {runtime}, serialization {serialization}, task {task}")
-        if Path(file).name != file or file in ("", ".."):
+        if not FILE.fullmatch(file):
             raise ValueError(f"file {file}")
         return ModelSpec(
             runtime=runtime,
@@ -113,8 +117,8 @@ class ModelSpec:
             features=_features(given["features"]),
             task=task,
             classes=tuple(_text(label) for label in given["classes"]),
-            tolerance=Tolerance(**given["tolerance"]),
-            libraries=tuple((name, version) for name, version in given["libraries"]),
+            tolerance=_tolerance(**given["tolerance"]),
+            libraries=tuple((_name(name), _text(version)) for name, version in given["libraries"]),
             why=_text(given.get("why", "")),
             output=_text(given.get("output", "")),
             categories=tuple(
@@ -126,7 +130,20 @@ class ModelSpec:
 
 
 def _features(given: Iterable[Mapping[str, Any]]) -> tuple[Feature, ...]:
-    return tuple(Feature(**{**one, "name": _text(one["name"]), "type": _text(one["type"])}) for one in given)
+    return tuple(Feature(**{**one, "name": _name(one["name"]), "type": _text(one["type"])}) for one in given)
+
+
+def _tolerance(*, ulps: int, relative: float) -> Tolerance:
+    if type(ulps) is not int or ulps < 0 or not math.isfinite(relative) or relative < 0:
+        raise ValueError(f"tolerance {ulps}, {relative}")
+    return Tolerance(ulps=ulps, relative=relative)
+
+
+def _name(given: Any) -> str:
+    name = _text(given)
+    if not name:
+        raise ValueError("a name is empty")
+    return name
 
 
 def _text(given: Any) -> str:

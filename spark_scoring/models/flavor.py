@@ -5,7 +5,6 @@ it only if its model is a pyfunc.
 """
 
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -21,12 +20,13 @@ from spark_scoring.models.contract import Saved
 from spark_scoring.models.libraries import check_installed
 from spark_scoring.models.loaded import LoadedModel, load_package
 from spark_scoring.models.match import matched
-from spark_scoring.models.package import FLAVOR, Package, digest_of, library_differences, read_package
+from spark_scoring.models.package import FLAVOR, Package, digest_of, is_digest, library_differences, read_package
 from spark_scoring.models.parts import spec_of, write_parts
 from spark_scoring.models.prepare import FILE as CODE_FILE
 from spark_scoring.models.prepare import FeatureCode
 from spark_scoring.models.registry import (
     DIGEST_TAG,
+    check_names,
     client_of,
     download,
     experiment_of,
@@ -37,7 +37,7 @@ from spark_scoring.models.registry import (
     version_of,
 )
 from spark_scoring.models.source import read_source
-from spark_scoring.models.store import cache_beside, kept
+from spark_scoring.models.store import cache_beside, kept, temporary_cache
 from spark_scoring.models.trust import check_trusted
 from spark_scoring.models.uris import ModelUri, parse_model_uri
 from spark_scoring.spec.wide import WideTable
@@ -126,8 +126,7 @@ def load_model(
         import mlflow
 
         where = registry or mlflow.get_tracking_uri()
-    cache = cache_dir or Path(tempfile.gettempdir()) / f"spark-scoring-{os.getuid()}"
-    return load_package(resolve(uri, registry=where, cache_dir=cache, trust=trust))
+    return load_package(resolve(uri, registry=where, cache_dir=cache_dir or temporary_cache(), trust=trust))
 
 
 def _load_pyfunc(path: str) -> LoadedModel:
@@ -152,8 +151,10 @@ def package(
     `options` are those of `save_model`. The registry needs a database store, as in `sqlite:///path/mlflow.db`,
     whose files then lie beside it.
 
-    Raises: ConfigError if model, wide table and sample do not fit together; RunError if the registry is away.
+    Raises: ConfigError if model, wide table and sample do not fit together, or a registry takes no such name or alias;
+        RunError if the registry is away.
     """
+    check_names(name, alias=alias)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "package"
         if isinstance(model, str | Path):
@@ -206,7 +207,8 @@ def _fetch(client: Any, uri: ModelUri, *, registry: str, cache_dir: Path) -> tup
         fetch = partial(download, place=partial(place_of, client, uri), registry=registry)
         return read_package(kept(uri.text, cache_dir=cache_dir, digest=None, fetch=fetch), uri=uri.text), False
     version = version_of(client, uri)
-    number, digest = str(version.version), version.tags.get(DIGEST_TAG)
+    number, tag = str(version.version), version.tags.get(DIGEST_TAG)
+    digest = tag if is_digest(tag) else None
     pinned = f"models:/{uri.name}/{number}"
     place = partial(place_of, client, replace(uri, alias=None, version=number))
     fetch = partial(download, place=place, registry=registry)

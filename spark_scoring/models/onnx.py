@@ -87,6 +87,7 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
         shutil.copyfile(model, folder / FILE)
     else:
         (folder / FILE).write_bytes(model.SerializeToString())
+    _check_whole(folder / FILE)
     conf = {"onnx_version": version_of("onnx"), "data": FILE, "providers": ["CPUExecutionProvider"], "code": None}
     return Saved(
         file=FILE,
@@ -101,7 +102,7 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
 
 def load(folder: Path, spec: ModelSpec) -> Predict:
     """The function from a batch of input columns to outputs."""
-    session = _session((folder / spec.file).read_bytes())
+    session = _session(folder / spec.file)
     inputs = session.get_inputs()
     check_names(spec, [one.name for one in inputs] if len(inputs) > 1 else None)
     score, label = _chosen(session, spec.output)
@@ -131,16 +132,33 @@ def _opened(model: Any) -> Any:
     if not isinstance(model, Path):
         return _session(model.SerializeToString())
     with reading(model):
-        return _session(model.read_bytes())
+        return _session(model)
 
 
-def _session(content: bytes) -> Any:
+def _check_whole(file: Path) -> None:
+    """Nothing, if the graph holds its weights itself.
+
+    Raises: ConfigError: they are in files beside it, which the package would not have.
+    """
+    try:
+        _session(file)
+    except Exception:  # noqa: BLE001 - the same graph was read where it came from
+        raise unsupported_model(
+            "ONNX graph",
+            why="it keeps weights in files beside it",
+            do="Save it as one file, with onnx.save(onnx.load(path), path)",
+        ) from None
+
+
+def _session(content: bytes | Path) -> Any:
+    """A graph that is a file finds weights beside it, never in the working directory."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    given = str(content) if isinstance(content, Path) else content
+    return onnxruntime.InferenceSession(given, options, providers=["CPUExecutionProvider"])
 
 
 def _feeder(session: Any, features: tuple[Feature, ...]) -> Callable[[pa.RecordBatch], _Food]:

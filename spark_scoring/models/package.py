@@ -2,10 +2,11 @@
 
 import hashlib
 import io
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -80,12 +81,14 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
     """
     if missing := [part for part in (SPEC, WIDE, GOLDEN) if not (path / part).is_file()]:
         raise not_a_package(uri, missing=missing)
+    if any(file.is_symlink() and file.is_dir() for file in path.rglob("*")):
+        raise not_a_package(uri, missing=["folders of its own: a link to a folder leads out of it"])
     digest, recorded = digest_of(path), _recorded_digest(path, uri=uri)
     if recorded and recorded != digest:
         raise package_changed(uri, given=digest, expected=recorded)
     try:
         spec = ModelSpec.load(path / SPEC)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         raise not_a_package(uri, missing=[f"a {SPEC} of format {FORMAT}"]) from None
     if missing := [part for part in (spec.file, *([PREPARE] if spec.prepare else [])) if not (path / part).exists()]:
         raise not_a_package(uri, missing=missing)
@@ -107,9 +110,11 @@ def _recorded_digest(path: Path, *, uri: str) -> str | None:
         return None
     try:
         digest = flavors_in(path).get(FLAVOR, {}).get("digest")
-    except (AttributeError, ValueError):
+    except (AttributeError, RecursionError, ValueError):
         raise not_a_package(uri, missing=[f"an {MLMODEL} that can be read"]) from None
-    return str(digest) if digest else None
+    if digest is not None and not is_digest(digest):
+        raise not_a_package(uri, missing=[f"a digest in its {MLMODEL}"])
+    return digest
 
 
 def flavors_in(path: Path) -> dict[str, Any]:
@@ -141,8 +146,23 @@ def digest_of(path: Path) -> str:
     whole = hashlib.sha256()
     for name, file in sorted((file.relative_to(path).as_posix(), file) for file in files_in(path)):
         if name not in BOOKKEEPING:
-            whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+            line = f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+            whole.update(line.encode("utf-8", "surrogateescape"))
     return whole.hexdigest()
+
+
+def is_digest(given: object) -> TypeGuard[str]:
+    """Whether it looks like what `digest_of` gives: nothing else may name a folder."""
+    return isinstance(given, str) and re.fullmatch("[0-9a-f]{64}", given) is not None
+
+
+def check_unchanged(package: Package) -> None:
+    """Nothing, if the files are what they were when the package was opened.
+
+    Raises: RunError.
+    """
+    if (given := digest_of(package.path)) != package.digest:
+        raise package_changed(package.uri, given=given, expected=package.digest)
 
 
 def library_differences(package: Package) -> tuple[str, ...]:
@@ -168,8 +188,7 @@ def archive_of(package: Package) -> bytes:
 
     Raises: RunError: a file is no longer what it was when the package was opened.
     """
-    if (given := digest_of(package.path)) != package.digest:
-        raise package_changed(package.uri, given=given, expected=package.digest)
+    check_unchanged(package)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
         for file in _needed(package):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import Any
 
 from spark_scoring.errors import (
     SparkScoringError,
+    bad_value,
     missing_artifact,
     registry_unreachable,
     unknown_alias,
@@ -97,6 +99,17 @@ def download(uri: str, scratch: Path, *, place: Callable[[], str], registry: str
         return Path(mlflow.artifacts.download_artifacts(place(), dst_path=str(scratch), tracking_uri=registry))
     except (MlflowException, OSError) as error:
         raise missing_artifact(uri, reason=first_line(error)) from None
+
+
+def check_names(name: str, *, alias: str | None) -> None:
+    """Nothing, if a registry takes the name and the alias.
+
+    Raises: ConfigError.
+    """
+    if not re.fullmatch(r"[^/:@%]+", name) or name.strip(" .") != name:
+        raise bad_value("name of the model", given=name, allowed="a name without '/', ':', '@' and '%'")
+    if alias is not None and (not re.fullmatch(r"[\w-]{1,255}", alias) or re.fullmatch(r"(?i)v\d+|latest", alias)):
+        raise bad_value("alias", given=alias, allowed="letters, digits, '_' and '-', but not 'latest' nor as in 'v1'")
 
 
 def version_of(client: Any, uri: ModelUri) -> Any:

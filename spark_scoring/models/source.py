@@ -11,8 +11,8 @@ from typing import Any
 
 from spark_scoring import errors
 from spark_scoring.models.match import PICKLES, SUFFIXES, check_suffix
-from spark_scoring.models.package import flavors_in
-from spark_scoring.models.registry import client_of, download, place_of, quiet
+from spark_scoring.models.package import digest_of, flavors_in, is_digest
+from spark_scoring.models.registry import DIGEST_TAG, client_of, download, place_of, quiet, version_of
 from spark_scoring.models.sklearn import read_model
 from spark_scoring.models.uris import first_line, parse_model_uri
 
@@ -31,6 +31,9 @@ def read_source(source: str, scratch: Path, *, registry: str, trust: bool) -> An
             return _of_folder(uri.folder, source, trust=trust)
         with client_of(registry) as client:
             folder = download(source, scratch, place=partial(place_of, client, uri), registry=registry)
+            recorded = version_of(client, uri).tags.get(DIGEST_TAG) if uri.name is not None else None
+        if is_digest(recorded) and (given := digest_of(folder)) != recorded:
+            raise errors.package_changed(source, given=given, expected=recorded)
         return _of_folder(folder, source, trust=trust or uri.name is not None)
     return _of_file(Path(source), source, trust=trust)
 
@@ -72,8 +75,12 @@ def _of_folder(folder: Path, source: str, *, trust: bool) -> Any:
         raise errors.not_mlflow(source) from None
     name = next((one for one in DATA if one in flavors), None)
     if name is None and "python_function" not in flavors:
-        raise errors.comes_later(source, library=", ".join(flavors) or "no flavor")
+        raise errors.comes_later(source, library=", ".join(map(str, flavors)) or "no flavor")
+    if name and not isinstance(flavors[name], dict):
+        raise errors.not_mlflow(source)
     file = folder / str(flavors[name].get(DATA[name])) if name else folder
+    if not file.resolve().is_relative_to(folder.resolve()):
+        raise errors.not_mlflow(source)
     if name and file.is_file() and (file.suffix in SUFFIXES or (name == "sklearn" and file.suffix == ".skops")):
         return file if file.suffix in SUFFIXES else _unpacked(file, source)
     if not trust:
@@ -85,9 +92,8 @@ def _loaded(flavor: str, folder: Path, source: str) -> Any:
     with quiet():
         import importlib
 
-        from mlflow.exceptions import MlflowException
-
         try:
             return importlib.import_module(f"mlflow.{flavor}").load_model(str(folder))
-        except MlflowException as error:
-            raise errors.unreadable_model(source, reason=first_line(error)) from None
+        except Exception as error:  # noqa: BLE001 - each library has errors of its own
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise errors.unreadable_model(source, reason=reason) from None

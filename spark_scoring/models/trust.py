@@ -6,7 +6,8 @@ from spark_scoring.errors import untrusted_code
 from spark_scoring.models.contract import FORMATS, ModelSpec
 from spark_scoring.models.package import Package
 
-SHORTEST_DIGEST = 12
+# of a digest: fewer digits can be met by another package that was made for it
+SHORTEST_DIGEST = 32
 
 
 def code_in(spec: ModelSpec) -> tuple[str, ...]:
@@ -18,7 +19,7 @@ def code_in(spec: ModelSpec) -> tuple[str, ...]:
 def check_trusted(package: Package, *, asked: str, vouched: bool, trust: Sequence[str]) -> None:
     """Nothing, if the package holds no code, the registry recorded its digest, or `trust` names it.
 
-    `trust` holds model URIs, as asked for or pinned, and digests, whole or their first 12 digits and more.
+    `trust` holds model URIs, as asked for or pinned, and digests, whole or their first 32 digits and more.
 
     Raises: ConfigError.
     """

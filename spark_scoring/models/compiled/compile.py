@@ -15,7 +15,7 @@ from spark_scoring.models.compiled.tail import Tail
 from spark_scoring.models.compiled.transformers import transformed
 from spark_scoring.models.contract import ModelSpec
 from spark_scoring.models.matrix import codes_of
-from spark_scoring.models.package import Package
+from spark_scoring.models.package import Package, check_unchanged
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,8 +36,9 @@ class Compiled:
 def compiled(package: Package) -> Compiled:
     """The model of a package.
 
-    Raises: NotCompiled: it, or a part of it, has no compiled form.
+    Raises: NotCompiled: it, or a part of it, has no compiled form. RunError: its files changed since it was opened.
     """
+    check_unchanged(package)
     if package.spec.prepare:
         raise NotCompiled(f"its feature code '{package.spec.prepare}' is Python")
     if package.runtime not in ("sklearn", "lightgbm", "xgboost"):
