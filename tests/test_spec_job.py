@@ -94,7 +94,8 @@ def test_a_model_may_say_its_runtime() -> None:
 @pytest.mark.parametrize(
     ("path", "value"),
     [("trigger", "once"), ("trigger", DROP), ("tables/planes", {"parquet": "p", "pinned": False}),
-     ("rows/batch", {"csv": "x.csv", "options": {"header": True}}), ("rows/batch", {"table": "a.b"})],
+     ("rows/batch", {"csv": "x.csv", "options": {"header": True}}), ("rows/batch", {"table": "a.b"}),
+     ("output/stream", "s3a://data/scores"), ("output/stream", "/data/Scores"), ("output/stream", "data/scores")],
 )  # fmt: skip
 def test_what_is_allowed(path: str, value: Any) -> None:
     unpack(setting(path, value))
@@ -221,7 +222,18 @@ ERRORS: list[tuple[str, Any, str]] = [
     ),
     ("models/shadow", "models:/a/1", "job.yaml: models.shadow: expected a list of models"),
     ("output/stream", DROP, "job.yaml: output: key 'stream' is missing. Given: batch, keep."),
-    ("output/stream", "/data/scores/", "job.yaml: output: batch and stream in one table"),
+    *[
+        ("output/stream", same, "job.yaml: output: batch and stream in one table")
+        for same in (
+            "/data/scores/",
+            "/data//scores",
+            "/data/./scores",
+            "/data/x/../scores",
+            "file:/data/scores",
+            "file:///data/scores",
+            "FILE:///data/scores//",
+        )
+    ],
     (
         "output/keep",
         ["rows"],

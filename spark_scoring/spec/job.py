@@ -26,6 +26,7 @@ from spark_scoring.spec.sources import (
     Source,
     TableSource,
     Topic,
+    one_spelling,
     read_kafka,
     read_source,
     read_table_source,
@@ -196,7 +197,8 @@ def _check_parts(job: Job, *, reader: Reader, rows: Reader) -> None:
 
 
 def _check_places(job: Job, *, reader: Reader) -> None:
-    if job.output.batch and job.output.batch.rstrip("/") == (job.output.stream or "").rstrip("/"):
+    batch, stream = job.output.batch, job.output.stream
+    if batch and stream and one_spelling(batch) == one_spelling(stream):
         why, do = "each is a ledger of its own", "Give two paths"
         raise contradiction(reader.need("output", "").where, given="batch and stream in one table", why=why, do=do)
     if job.lane == REALTIME:

@@ -1,5 +1,7 @@
 """Where data lives: any Spark source, Delta tables, Kafka topics."""
 
+import posixpath
+import re
 from dataclasses import dataclass, field
 
 from spark_scoring.errors import contradiction, missing_key
@@ -45,6 +47,14 @@ class Kafka:
     start: str = "earliest"
     max_rows_per_batch: int | None = None
     options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def one_spelling(path: str) -> str:
+    """The path as every spelling of the same place has it: Spark takes /x, /x/, /./x and file:///x for one."""
+    match = re.fullmatch(r"(?:([A-Za-z][A-Za-z0-9+.-]*):(?://([^/]*))?)?(.*)", path, re.DOTALL)
+    assert match is not None
+    scheme, host, rest = match[1] or "file", match[2] or "", posixpath.normpath(match[3] or "/")
+    return f"{scheme.lower()}://{host}{re.sub('^//', '/', rest)}"
 
 
 def read_options(reader: Reader) -> tuple[tuple[str, str], ...]:
