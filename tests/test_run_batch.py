@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import RunError
-from spark_scoring.run import batch, ledger
+from spark_scoring.run import batch, check, ledger
 from spark_scoring.run.runs import Span
 from tests.world import DAY, World, flights, job_mapping, make_world
 
@@ -153,6 +154,33 @@ def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> Non
     shutil.rmtree(world.job.output.batch)
     score(world, resume=True)
     assert world.output("batch") == expected
+
+
+def test_a_table_of_another_job_is_left_alone(world: World) -> None:
+    score(world)
+    expected = world.output("batch")
+    interrupted(world)
+    other = replace(world, job=replace(world.job, name="other"))
+    streamed = replace(other.job.output, batch=None, stream=world.job.output.batch)
+    for attempt in (
+        lambda: score(other),
+        lambda: score(other, resume=True),
+        lambda: check.check(world.spark, replace(other.job, batch=None, output=streamed)),
+    ):
+        with pytest.raises(
+            RunError, match=f"scores: holds the output of job '{world.job.name}', and this is job 'other'"
+        ):
+            attempt()
+    score(replace(world, job=replace(world.job, path="moved/job.yaml")))
+    assert world.output("batch") == expected
+
+
+def test_the_rows_say_whose_a_table_is_whose_log_does_not(world: World) -> None:
+    score(world)
+    target, copied = str(world.job.output.batch), world.table("copied")
+    world.spark.read.format("delta").load(target).write.format("delta").save(copied)
+    found = [ledger.owner_of(world.spark, path) for path in (target, copied, world.table("nothing"))]
+    assert found == [world.job.name, world.job.name, None]
 
 
 def test_a_challenger_serves_its_share_and_a_shadow_none(spark: SparkSession, tmp_path: Path) -> None:

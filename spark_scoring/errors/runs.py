@@ -102,6 +102,13 @@ def other_output(path: str, *, missing: Iterable[str]) -> RunError:
     )
 
 
+def output_of_another_job(path: str, *, owner: str, job: str) -> RunError:
+    return RunError(
+        f"{path}: holds the output of job '{owner}', and this is job '{job}': each has a table of its own. "
+        f"Give the output another path; if the job was renamed, name it '{owner}' again."
+    )
+
+
 def output_type(path: str, *, column: str, given: str, there: str) -> RunError:
     return RunError(
         f"{path}: column '{column}' is {there} in the table, and would be {given} now. A type is never changed: "

@@ -18,6 +18,7 @@ from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import Reach
 from spark_scoring.run.runs import Run, Span
+from spark_scoring.run.target import check_owner
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
 from spark_scoring.wide.frames import EPOCH, MICROSECOND
@@ -110,6 +111,7 @@ def insisting(commit_id: str, attempt: Callable[[], T]) -> T:
 
 def _as_it_stands(spark: SparkSession, job: Job, run: Run, *, target: str) -> Run:
     """It without the commits that the output has lost: they are made again."""
+    check_owner(spark, target, job=job.name)
     made = ledger.commits(spark, target, job=job.name) if delta.is_table(spark, target) else ()
     there = {commit.plan.commit_id for commit in made}
     kept = [plan for plan in run.done if plan.commit_id in there or not (plan.counts and plan.counts.rows)]

@@ -100,7 +100,7 @@ def analyse(
         models=inputs.model_pins(models),
     )
     found = output.scored(output.from_table(frame), AtVersions.once(spark, tables), job=job, models=models, plan=plan)
-    check_target(spark, target, found)
+    check_target(spark, target, found, job=job.name)
     return found
 
 

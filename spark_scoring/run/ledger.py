@@ -101,6 +101,20 @@ def standing(spark: SparkSession, path: str, *, job: str) -> Standing:
     return replace(found, expired=bool(delta.transactions(spark, path, prefix=f"{job}:")))
 
 
+def owner_of(spark: SparkSession, path: str) -> str | None:
+    """The job that made the newest commit of the table, by its log or, where that has expired, by a row; else None."""
+    if not delta.is_table(spark, path):
+        return None
+    for newest in TAILS:
+        entries = delta.history(spark, path, newest=newest)
+        if found := next(filter(None, (_job_of(entry) for entry in entries)), None):
+            return found
+        if newest is None or len(entries) < newest:
+            break
+    row = spark.read.format("delta").load(path).select("commit_id").where("commit_id is not null").first()
+    return None if row is None else str(row["commit_id"]).split("/")[0]
+
+
 def generation_of(plan: Plan) -> str:
     """The generation in `<job>/<generation>/<batch id>`."""
     return plan.commit_id.split("/")[-2]
@@ -140,6 +154,13 @@ def _standing(entries: Iterable[delta.Entry], *, job: str) -> Standing:
             known = Standing().after(plan)
             return _taken(known, takeovers[0]) if takeovers else known
     return _taken(Standing(there=True), takeovers[0]) if takeovers else Standing(there=True)
+
+
+def _job_of(entry: delta.Entry) -> str | None:
+    plan, takeover = Plan.parse(entry.user_metadata), Takeover.parse(entry.user_metadata)
+    if plan is not None:
+        return plan.commit_id.split("/")[0]
+    return None if takeover is None else takeover.job
 
 
 def _taken(known: Standing, takeover: Takeover) -> Standing:

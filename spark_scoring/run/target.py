@@ -7,15 +7,16 @@ from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.io import delta
+from spark_scoring.run import ledger
 
 # what every output has, whatever the job keeps and however its keys are named
 ALWAYS = frozenset({"event_time", "event_date", "outcome", "reason", "model", "role", "scores", "source", "commit_id"})
 
 
-def check_target(spark: SparkSession, path: str, frame: DataFrame) -> None:
-    """Nothing, if there is no table yet, or one that takes rows of this frame with its new columns merged in.
+def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str) -> None:
+    """Nothing, if there is no table yet, or one of the job that takes rows of this frame, new columns merged in.
 
-    Raises: RunError: the table is no output of ours, or a column has another type.
+    Raises: RunError: the table is no output of ours, or another job's, or a column has another type.
     """
     if not delta.is_table(spark, path):
         return
@@ -23,8 +24,19 @@ def check_target(spark: SparkSession, path: str, frame: DataFrame) -> None:
     names = {name.lower() for name in there.fieldNames()}
     if missing := sorted(ALWAYS - names):
         raise errors.other_output(path, missing=missing)
+    check_owner(spark, path, job=job)
     for column, given, found in differences(frame.schema, there):
         raise errors.output_type(path, column=column, given=given, there=found)
+
+
+def check_owner(spark: SparkSession, path: str, *, job: str) -> None:
+    """Nothing, if no other job writes the output at `path`: it would lose rows by `replaceWhere`, and its ledger.
+
+    Raises: RunError: the newest commit there is another job's.
+    """
+    owner = ledger.owner_of(spark, path)
+    if owner is not None and owner != job:
+        raise errors.output_of_another_job(path, owner=owner, job=job)
 
 
 def differences(given: T.StructType, there: T.StructType, prefix: str = "") -> Iterator[tuple[str, str, str]]:
