@@ -84,6 +84,17 @@ def test_no_duration(value: Any) -> None:
         Reader(value=value, source="x", path="a.b").duration()
 
 
-def test_an_alias_of_itself_ends() -> None:
-    with pytest.raises(ConfigError):
-        expand(Reader(value=parse_yaml("&a [*a]", source="x"), source="x"), environ={})
+def doubled(times: int) -> str:
+    return "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, times))
+
+
+@pytest.mark.parametrize(("text", "line"), [("a: 1\nb: &b [*b]", 2), ("&b {c: *b}", 1), (doubled(300), 16)])
+def test_aliases_make_no_more_of_a_text_than_can_be_read(text: str, line: int) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_yaml(text, source="f.yaml")
+    assert str(caught.value).startswith(f"f.yaml:{line}: not valid YAML: with its aliases written out this is more")
+
+
+def test_aliases_are_read() -> None:
+    assert parse_yaml("a: &a [1]\nb: {c: *a, d: *a}", source="x") == {"a": [1], "b": {"c": [1], "d": [1]}}
+    assert len(parse_yaml(doubled(10), source="x")["a9"]) == 2

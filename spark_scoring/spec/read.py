@@ -1,9 +1,11 @@
 """YAML text to plain data, and a reader over a mapping that knows its file and path."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +29,7 @@ D = TypeVar("D")
 # `{delta: ${DATA}/x}` is no YAML, its braces mean a mapping: two private characters stand for them meanwhile.
 _OPEN, _CLOSE = "\ue000", "\ue001"
 LONGEST_PATH = 1000
+MOST_VALUES = 100_000
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -81,6 +84,22 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
+def _written_out(node: yaml.Node, known: dict[int, float], *, source: str) -> float:
+    """How many values the node is with every alias written out; `known`: of each node that was met.
+
+    Raises: ConfigError: too many to be read, or without end.
+    """
+    if id(node) not in known:
+        known[id(node)] = math.inf  # meets itself before it is counted: an alias of itself
+        below = chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value
+        inner = () if isinstance(node, yaml.ScalarNode) else below
+        count = known[id(node)] = 1 + sum(_written_out(one, known, source=source) for one in inner)
+        if count > MOST_VALUES:
+            problem = f"with its aliases written out this is more than {MOST_VALUES} values"
+            raise bad_yaml(source, line=node.start_mark.line + 1, problem=problem)
+    return known[id(node)]
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes what this loader, or a YAML 1.1 one, would not read back as the same text."""
 
@@ -112,7 +131,11 @@ def parse_yaml(text: str, *, source: str) -> Any:
     try:
         loader = _Loader(_masked(text))
         loader.name = source
-        return loader.get_single_data()
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _written_out(node, {}, source=source)
+        return loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise bad_yaml(source, line=mark.line + 1 if mark else 1, problem=_unmasked(str(error.problem))) from None
