@@ -69,6 +69,37 @@ def test_no_secret_is_printed() -> None:
     assert "secret" not in repr(unpack(GIVEN))
 
 
+SECRET = "S3cret/@"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [("kafka", "${PW}", "kafka: expected a mapping, got a value that is not shown."),
+     ("kafka/options", "${PW}", "kafka.options: expected a mapping {option: text}, got a value that is not shown."),
+     ("kafka/options", SECRET, "kafka.options: expected a mapping {option: text}, got a value that is not shown."),
+     ("kafka/options", {"a": f"pa${{{SECRET}}}ss"}, "kafka.options.a: '${…}' stands for an environment variable, and"),
+     ("tables/planes/options", [SECRET], "tables.planes.options: expected a mapping {option: text}, got a list."),
+     ("kafka/start", "${PW}", "kafka.start: '${PW}' is not allowed here. Allowed: earliest, latest."),
+     ("kafka/max_rows_per_batch", "a${PW}", "kafka.max_rows_per_batch: expected a whole number, got the text 'a${PW}'"),
+     ("trigger/every", "${PW}", "trigger.every: '${PW}' is not allowed here."),
+     ("name", "${PW}", "name: the name '${PW}' is not allowed"),
+     ("models/champion", "${PW}", "models.champion: '${PW}' is not allowed here."),
+     ("registry", [SECRET], "registry: expected a URI, got a list."),
+     ("registry", 12345, "registry: expected a URI, got a value that is not shown.")],
+)  # fmt: skip
+def test_no_message_shows_a_secret(path: str, value: Any, expected: str) -> None:
+    mapping = setting(path, value)
+    with pytest.raises(ConfigError) as caught:
+        Job.unpack(mapping, {**ENVIRON, "PW": SECRET}, source="job.yaml")
+    assert str(caught.value).startswith(f"job.yaml: {expected}") and SECRET not in str(caught.value)
+
+
+def test_what_is_read_from_the_environment_is_plain_text() -> None:
+    job = unpack(GIVEN)
+    assert job.batch and job.kafka
+    assert {type(one) for one in (job.batch.location, job.kafka.servers, job.state, job.registry)} == {str}
+
+
 def test_the_example_in_conf_fits_its_wide_table() -> None:
     check_job_against_wide(Job.load(CONF / "job.yaml", ENVIRON), WideTable.load(CONF / "wide.yaml"))
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_scoring.errors import ConfigError
-from spark_scoring.spec.read import Reader, dump_yaml, duration_text, expand, parse_yaml, read_yaml
+from spark_scoring.spec.environ import expand
+from spark_scoring.spec.read import Reader, dump_yaml, duration_text, parse_yaml, read_yaml
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_a_bare_on_is_a_key_and_variables_stand_in_flow_mappings() -> None:
      ("x:\n  - {c: 1, c: 2}", 2, "key 'c' stands here again"), ("a: !!python/object:os.system {}", 1, "tag"),
      ("a: [1\n", 2, "expected ',' or ']'"), ("a: \x00", 1, "not allowed"), ("[1]: 2", 1, "a key must be plain text"),
      ("--- 1\n--- 2", 2, "another document"),
-     ("a: 1\nb: !!int abc", 2, "'abc' is not of type int"), ("a: !!bool abc", 1, "of type bool"),
+     ("a: 1\nb: !!int abc", 2, "the value is not of type int"), ("a: !!bool abc", 1, "of type bool"),
      ("a: !!timestamp abc", 1, "of type timestamp"), ("a: !!int ''", 1, "of type int"),
      (f"a: {'9' * 5000}", 1, "of type int")],
 )  # fmt: skip

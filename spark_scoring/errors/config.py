@@ -25,6 +25,13 @@ def unset_variable(where: str, *, name: str) -> ConfigError:
     )
 
 
+def no_variable_name(where: str) -> ConfigError:
+    return ConfigError(
+        f"{where}: '${{…}}' stands for an environment variable, and what is in it is no name of one. "
+        "Correct the name, or write $${…} for plain text."
+    )
+
+
 def unknown_key(where: str, *, given: str, allowed: Iterable[str]) -> ConfigError:
     names = tuple(allowed)
     return ConfigError(f"{where}: unknown key '{given}'.{did_you_mean(given, names)} Allowed: {listed(names)}.")

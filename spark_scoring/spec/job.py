@@ -18,9 +18,10 @@ from spark_scoring.errors import (
     unknown_name,
 )
 from spark_scoring.spec.actuals import Actual, read_actuals
+from spark_scoring.spec.environ import expand
 from spark_scoring.spec.models import ModelRef, read_models, read_trust
 from spark_scoring.spec.nouns import AsOf
-from spark_scoring.spec.read import Reader, expand, read_yaml
+from spark_scoring.spec.read import Reader, read_yaml
 from spark_scoring.spec.sources import (
     Kafka,
     Source,
@@ -153,7 +154,7 @@ def _read_job(reader: Reader) -> Job:
     name = reader.need("name", "the name of the job")
     if not JOB_NAME.fullmatch(name.text("a name")):
         why = "it stands in commit ids: letters, digits, '_', '.' and '-', at most 100"
-        raise reserved_name(name.where, given=name.text(), why=why)
+        raise reserved_name(name.where, given=name.shown, why=why)
     rows = reader.need("rows", "where rows come from: batch, stream or both")
     rows.keys("batch", "stream")
     job = Job(
@@ -262,7 +263,7 @@ def _read_trigger(reader: Reader) -> Trigger:
 def _read_realtime(reader: Reader) -> timedelta:
     found = reader.duration()
     if found < SHORTEST_BATCH:
-        raise bad_value(reader.where, given=str(reader.value), allowed="a duration of 1s at least")
+        raise bad_value(reader.where, given=reader.shown, allowed="a duration of 1s at least")
     return found
 
 

@@ -37,7 +37,7 @@ def _uri(reader: Reader) -> str:
     expected = "a model URI, as in models:/flight_delay@champion or models:/flight_delay/7"
     uri = reader.text(expected)
     if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/[^/@]+)", uri):
-        raise bad_value(reader.where, given=uri, allowed=expected)
+        raise bad_value(reader.where, given=reader.shown, allowed=expected)
     return uri
 
 

@@ -19,16 +19,15 @@ from spark_scoring.errors import (
     missing_key,
     unknown_key,
     unreadable_file,
-    unset_variable,
     wrong_type,
 )
+from spark_scoring.spec.shown import HIDDEN, SECRET, kind_of, shown
 
 T = TypeVar("T")
 D = TypeVar("D")
 
 # `{delta: ${DATA}/x}` is no YAML, its braces mean a mapping: two private characters stand for them meanwhile.
 _OPEN, _CLOSE = "\ue000", "\ue001"
-LONGEST_PATH = 1000
 MOST_VALUES = 100_000
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -49,7 +48,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep=deep)
         except (ValueError, LookupError, AttributeError, OverflowError):
             # PyYAML's own constructors of a tag that does not fit, as in `!!int abc`
-            problem = f"'{node.value}' is not of type {node.tag.rsplit(':', 1)[-1]}"
+            problem = f"the value is not of type {node.tag.rsplit(':', 1)[-1]}"
             raise bad_yaml(self.name, line=node.start_mark.line + 1, problem=problem) from None
 
     def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
@@ -160,25 +159,6 @@ def read_yaml(path: str | Path) -> Any:
     return parse_yaml(text, source=str(path))
 
 
-def kind_of(value: Any) -> str:
-    """What was given, for a message: 'text 'x'', 'a list', 'nothing'."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return f"the text '{value}'"
-    return (
-        "a mapping"
-        if isinstance(value, Mapping)
-        else "a list"
-        if isinstance(value, list | tuple)
-        else f"a {type(value).__name__}"
-    )
-
-
 @dataclass(frozen=True, kw_only=True)
 class Reader:
     """One value of a configuration with its place; every refusal names file and path."""
@@ -195,8 +175,14 @@ class Reader:
         path = f"{self.path}{step}" if self.path else step.removeprefix(".")
         return Reader(value=value, source=self.source, path=path)
 
+    @property
+    def shown(self) -> str:
+        """The value as a message may quote it: variables by their names, and nothing of what may be a secret."""
+        return HIDDEN if SECRET.fullmatch(self.path) else shown(self.value)
+
     def refuse(self, expected: str) -> ConfigError:
-        return wrong_type(self.where, given=kind_of(self.value), expected=expected)
+        hidden = isinstance(self.value, str | int | float) and SECRET.fullmatch(self.path)
+        return wrong_type(self.where, given=HIDDEN if hidden else kind_of(self.value), expected=expected)
 
     def keys(self, *allowed: str) -> tuple[str, ...]:
         """The keys of the mapping, all of them allowed."""
@@ -236,7 +222,7 @@ class Reader:
     def text(self, expected: str = "text") -> str:
         if not isinstance(self.value, str) or not self.value.strip():
             raise self.refuse(expected)
-        return self.value
+        return str(self.value)
 
     def bool(self) -> bool:
         if not isinstance(self.value, bool):
@@ -247,7 +233,7 @@ class Reader:
         if isinstance(self.value, bool) or not isinstance(self.value, int):
             raise self.refuse("a whole number")
         if self.value < least:
-            raise bad_value(self.where, given=str(self.value), allowed=f"a whole number of at least {least}")
+            raise bad_value(self.where, given=self.shown, allowed=f"a whole number of at least {least}")
         return self.value
 
     def share(self) -> float:
@@ -255,13 +241,13 @@ class Reader:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
             raise self.refuse("a number above 0 and at most 1")
         if not 0 < self.value <= 1:
-            raise bad_value(self.where, given=str(self.value), allowed="a number above 0 and at most 1")
+            raise bad_value(self.where, given=self.shown, allowed="a number above 0 and at most 1")
         return float(self.value)
 
     def one_of(self, *allowed: str) -> str:
         text = self.text(f"one of {', '.join(allowed)}")
         if text not in allowed:
-            raise bad_value(self.where, given=text, allowed=", ".join(allowed), known=allowed)
+            raise bad_value(self.where, given=self.shown, allowed=", ".join(allowed), known=allowed)
         return text
 
     def instant(self) -> datetime:
@@ -273,16 +259,14 @@ class Reader:
         except ValueError:
             raise self.refuse(expected) from None
         except OverflowError:
-            raise bad_value(
-                self.where, given=str(self.value), allowed="an instant of the years 1 to 9999 in UTC"
-            ) from None
+            raise bad_value(self.where, given=self.shown, allowed="an instant of the years 1 to 9999 in UTC") from None
 
     def duration(self) -> timedelta:
         """`<n>` and s, m, h or d, above zero."""
         expected = "a duration like 90s, 15m, 2h or 7d"
         match = re.fullmatch(r"([0-9]{1,9})([smhd])", self.text(expected))
         if not match or int(match[1]) == 0 or int(match[1]) * SECONDS[match[2]] > 3650 * 86400:
-            raise bad_value(self.where, given=self.text(), allowed=f"{expected}, above zero and at most 3650d")
+            raise bad_value(self.where, given=self.shown, allowed=f"{expected}, above zero and at most 3650d")
         return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
 
 
@@ -291,30 +275,3 @@ def duration_text(length: timedelta) -> str:
     seconds = int(length.total_seconds())
     unit = next(unit for unit in ("d", "h", "m", "s") if seconds % SECONDS[unit] == 0)
     return f"{seconds // SECONDS[unit]}{unit}"
-
-
-_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
-
-
-def substitute(value: Any, *, environ: Mapping[str, str], where: str) -> Any:
-    """The value with every `${NAME}` in its texts replaced; `$${` stands for a plain `${`."""
-
-    def replaced(match: re.Match[str]) -> str:
-        if match[0] == "$${":
-            return "${"
-        if match[1] not in environ:
-            raise unset_variable(where, name=match[1])
-        return environ[match[1]]
-
-    return _VARIABLE.sub(replaced, value) if isinstance(value, str) else value
-
-
-def expand(reader: Reader, *, environ: Mapping[str, str]) -> Any:
-    """The plain data under a reader with every `${NAME}` replaced, whatever its depth."""
-    if len(reader.path) > LONGEST_PATH:
-        raise reader.refuse("fewer levels (is there an alias of itself?)")
-    if isinstance(reader.value, Mapping):
-        return {name: expand(value, environ=environ) for name, value in reader.items()}
-    if isinstance(reader.value, list | tuple):
-        return [expand(value, environ=environ) for value in reader.list()]
-    return substitute(reader.value, environ=environ, where=reader.where)
