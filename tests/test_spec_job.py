@@ -67,6 +67,9 @@ def test_what_is_read() -> None:
 
 def test_no_secret_is_printed() -> None:
     assert "secret" not in repr(unpack(GIVEN))
+    for path in ("rows/batch/delta", "tables/planes/delta", "output/batch", "output/stream", "state", "registry"):
+        job = unpack(setting(path, "s3a://AKEY:S3cret@bucket/x"))
+        assert "S3cret" not in repr(job) and "AKEY" not in repr(job)
 
 
 SECRET = "S3cret/@"

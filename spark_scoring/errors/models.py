@@ -141,6 +141,20 @@ def registry_unreachable(registry: str, *, reason: str) -> RunError:
     )
 
 
+def no_registry() -> ConfigError:
+    return ConfigError("the registry's URI is empty. Give one, as in --registry sqlite:///mlflow.db.")
+
+
+def missing_driver(registry: str, *, module: str) -> RunError:
+    package = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}.get(
+        module, module
+    )
+    return RunError(
+        f"registry {registry}: its database needs the Python module '{module}', which is not installed. "
+        f"Run 'pip install {package}' where this command runs."
+    )
+
+
 def golden_differs(uri: str, *, rows: int, scores: int, labels: int, greatest: str) -> RunError:
     return RunError(
         f"{uri}: of {rows} golden rows {scores} got another score (greatest difference {greatest}) "

@@ -13,12 +13,20 @@ from spark_scoring.errors import (
     SparkScoringError,
     bad_value,
     missing_artifact,
+    missing_driver,
+    no_registry,
     registry_unreachable,
     unknown_alias,
     unknown_model,
     unknown_version,
 )
-from spark_scoring.models.uris import ModelUri, check_reachable, first_line, sqlite_file, without_password
+from spark_scoring.models.uris import (
+    ModelUri,
+    check_reachable,
+    first_line,
+    sqlite_file,
+    without_password,
+)
 
 EXPERIMENT = "spark_scoring"
 DIGEST_TAG = "spark_scoring.digest"
@@ -28,22 +36,37 @@ MOST_NAMES = 50
 @contextmanager
 def client_of(registry: str, *, create: bool = False) -> Iterator[Any]:
     """MLflow's client of one registry, quiet; what MLflow or its database raises becomes one clear error."""
+    if not registry.strip():
+        raise no_registry()
     file = sqlite_file(registry)
     if create and file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)
     else:
         check_reachable(registry)
     with quiet():
-        from mlflow import MlflowClient
-
         try:
-            yield MlflowClient(registry, registry)
+            yield _connected(registry)
         except SparkScoringError:
             raise
         except Exception as error:
             if type(error).__module__.split(".")[0] not in ("mlflow", "sqlalchemy", "requests"):
                 raise
-            raise registry_unreachable(without_password(registry), reason=first_line(error)) from error
+            raise _unreachable(registry, error) from None
+
+
+def _connected(registry: str) -> Any:
+    from mlflow import MlflowClient
+
+    try:
+        return MlflowClient(registry, registry)
+    except ModuleNotFoundError as error:
+        raise missing_driver(without_password(registry), module=str(error.name)) from None
+    except Exception as error:  # noqa: BLE001  drivers raise what they will for a URI that they cannot read
+        raise _unreachable(registry, error) from None
+
+
+def _unreachable(registry: str, error: Exception) -> SparkScoringError:
+    return registry_unreachable(without_password(registry), reason=first_line(error, registry=registry))
 
 
 @contextmanager
@@ -98,7 +121,7 @@ def download(uri: str, scratch: Path, *, place: Callable[[], str], registry: str
     try:
         return Path(mlflow.artifacts.download_artifacts(place(), dst_path=str(scratch), tracking_uri=registry))
     except (MlflowException, OSError) as error:
-        raise missing_artifact(uri, reason=first_line(error)) from None
+        raise missing_artifact(uri, reason=first_line(error, registry=registry)) from None
 
 
 def check_names(name: str, *, alias: str | None) -> None:

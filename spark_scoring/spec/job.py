@@ -51,8 +51,8 @@ MICRO_BATCH, REALTIME = LANES = ("micro-batch", "realtime")
 class Output:
     """The output tables, what is stored beside the score, and the topic of scores of the real-time lane."""
 
-    batch: str | None = None
-    stream: str | None = None
+    batch: str | None = field(default=None, repr=False)  # paths may hold credentials, as in s3a://key:secret@bucket
+    stream: str | None = field(default=None, repr=False)
     topic: str | None = None
     keep: tuple[str, ...] = KEEP
 
@@ -91,7 +91,7 @@ class Job:
     trigger: Trigger = Trigger(every=None)
     stop_when: StopWhen | None = None
     lane: str = MICRO_BATCH
-    state: str
+    state: str = field(repr=False)
     registry: str = field(repr=False)  # its URI may hold a password
     trust: tuple[str, ...] = ()
     path: str = field(default="job.yaml", compare=False)

@@ -15,7 +15,7 @@ class Source:
     """A Spark source: a format with a path, or 'table' with a catalog name. `pinned`: read at one version."""
 
     format: str
-    location: str
+    location: str = field(repr=False)  # it may hold credentials, as in s3a://key:secret@bucket
     options: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     pinned: bool = True
 
