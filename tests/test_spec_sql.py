@@ -399,6 +399,26 @@ def test_every_zone_is_known_to_the_jvm(spark: SparkSession) -> None:
     assert {"UTC", "EST", "America/New_York", "America/Argentina/Buenos_Aires"} <= ZONES
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["+".join(["i"] * 20_000), " or ".join(["b"] * 20_000), "9" * 10_000, "9" * 10_000 + "L", "0." + "0" * 5000 + "1",
+     "1e999999999", "9" * 10_000 + "e99999", "(" * 3000 + "i" + ")" * 3000, "i + + " + "x" * 5000, "x" * 5000,
+     "i::" + "array<" * 2000 + "int" + ">" * 2000, f"dt + interval {'9' * 5000} days", f"date '{'9' * 5000}'"],
+    ids=lambda text: text[:10],
+)  # fmt: skip
+def test_what_is_too_large_is_refused_in_few_words(text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_expression(text, where="x", types=TYPES)
+    assert len(str(caught.value)) < 700
+
+
+@pytest.mark.parametrize(
+    ("text", "type"), [("0" * 5000 + "7", "int"), ("0" * 5000 + "7L", "bigint"), ("1e-999999999", "double")]
+)
+def test_a_number_may_be_long(text: str, type: str) -> None:
+    assert parse_expression(text, where="x").type == type
+
+
 @pytest.mark.parametrize("zone", ["America/Coyhaique", "Factory", "ROC", "localtime", "utc", "+02:00"])
 def test_a_zone_that_java_does_not_know_is_refused(zone: str) -> None:
     with pytest.raises(ConfigError, match="a time zone that Java 17 knows"):

@@ -42,11 +42,13 @@ def test_types_are_sparks_own(spark) -> None:  # type: ignore[no-untyped-def]  #
 @pytest.mark.parametrize(
     "text",
     ["", "strng", "decimal(39,1)", "decimal(2,3)", "decimal(0,0)", "array", "array<int", "array<int,int>", "map<int>",
-     "struct<>", "struct<a:int,A:int>", "int null", "int not", "string not null x", "char(3)", "void", "a b", "int;"],
+     "struct<>", "struct<a:int,A:int>", "int null", "int not", "string not null x", "char(3)", "void", "a b", "int;",
+     f"decimal({'9' * 5000})", f"decimal(9,{'9' * 5000})", "array<" * 2000 + "int" + ">" * 2000, "a" * 5000],
 )  # fmt: skip
 def test_what_is_no_type(text: str) -> None:
-    with pytest.raises(ConfigError, match=r"^x: "):
+    with pytest.raises(ConfigError, match=r"^x: ") as caught:
         parse_declared(text, where="x")
+    assert len(str(caught.value)) < 500
 
 
 def test_nullability_and_nearest_name() -> None:

@@ -15,6 +15,7 @@ from spark_scoring.errors import (
     ConfigError,
     bad_value,
     bad_yaml,
+    cut,
     duplicate_key,
     missing_key,
     unknown_key,
@@ -172,6 +173,7 @@ class Reader:
         return f"{self.source}: {self.path}" if self.path else self.source
 
     def _at(self, value: Any, step: str) -> "Reader":
+        step = cut(step)
         path = f"{self.path}{step}" if self.path else step.removeprefix(".")
         return Reader(value=value, source=self.source, path=path)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from spark_scoring.errors import bad_sql
 from spark_scoring.spec.sql_grammar import parse_sql
 from spark_scoring.spec.sql_render import Renderer
 
@@ -34,5 +35,9 @@ def parse_expression(text: str, *, where: str, types: Mapping[str, str] | None =
     Raises: ConfigError for what does not parse, is not allowed, or reads a column that is not there.
     """
     renderer = Renderer(where=where, types=types)
-    rendered = renderer.render(parse_sql(text, where=where))
+    try:
+        rendered = renderer.render(parse_sql(text, where=where))
+    except RecursionError:
+        problem = "it has too many operators one after another; split it into several columns"
+        raise bad_sql(where, text=text, position=0, problem=problem) from None
     return Expression(text=text, sql=rendered.sql, columns=tuple(renderer.columns), type=rendered.type)

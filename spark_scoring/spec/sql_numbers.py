@@ -24,12 +24,12 @@ def literal_type(text: str) -> str | None:
     if not found:
         return None
     if found[4] in ("l", "s", "y"):
-        whole = f"{found[1]}{found[2]}"
         kind = SUFFIXES[found[4]]
-        return kind if "." not in whole and not found[3] and int(whole) in integer_range(kind) else None
+        fits = "." not in found[2] and not found[3] and _is_in(kind, found[1], found[2])
+        return kind if fits else None
     if found[4] in ("d", "f") or (found[3] and not found[4]):
         kind = SUFFIXES[found[4] or "d"]
-        return kind if abs(Decimal(text.rstrip("dDfF"))) <= GREATEST[kind] else None
+        return kind if Decimal(text.rstrip("dDfF")).copy_abs() <= GREATEST[kind] else None
     if found[3]:
         return None
     return _decimal_or_integer(found[1], found[2], forced=found[4] == "bd")
@@ -40,11 +40,16 @@ def integer_range(name: str) -> range:
     return range(-(2 ** (bits - 1)), 2 ** (bits - 1))
 
 
+def _is_in(kind: str, sign: str, digits: str) -> bool:
+    # Python reads no number of thousands of digits
+    digits = digits.lstrip("0") or "0"
+    return len(digits) <= DIGITS["bigint"] and int(sign + digits) in integer_range(kind)
+
+
 def _decimal_or_integer(sign: str, digits: str, *, forced: bool) -> str | None:
     if "." not in digits and not forced:
-        value = int(sign + digits)
         for kind in ("int", "bigint"):
-            if value in integer_range(kind):
+            if _is_in(kind, sign, digits):
                 return kind
     whole, _, fraction = digits.partition(".")
     significant = len((whole + fraction).lstrip("0"))

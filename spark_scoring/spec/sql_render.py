@@ -117,7 +117,7 @@ class Renderer:
         return Typed(sql=f"{node.kind} '{text}'", type=node.kind)
 
     def interval(self, text: str) -> Typed:
-        match = re.fullmatch(r"([+-]?[0-9]+) ([a-z]+?)s?", text.strip())
+        match = re.fullmatch(r"([+-]?[0-9]{1,18}) ([a-z]+?)s?", text.strip())
         if not match or match[2] not in UNITS or abs(int(match[1])) * UNITS[match[2]] > LONGEST:
             allowed = f"a whole number and one of {', '.join(UNITS)}, together at most 10,000 years"
             raise bad_value(self.where, given=f"interval {text}", allowed=allowed)

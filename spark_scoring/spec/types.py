@@ -14,6 +14,7 @@ ALIASES = {
     "dec": "decimal", "numeric": "decimal", "timestamp_ltz": "timestamp",
 }  # fmt: skip
 KNOWN = (*ATOMIC[:8], "decimal", *ATOMIC[9:], "array", "map", "struct")
+DEEPEST = 50
 IDENTIFIER = re.compile(r"[^\W\d]\w*")
 _TOKEN = re.compile(r"\s*([\w`]+|[<>(),:])")
 
@@ -31,6 +32,7 @@ class _Parser:
     text: str
     where: str
     tokens: list[str]
+    depth: int = 0
 
     def refuse(self, token: str = "") -> ConfigError:
         hint = did_you_mean(token, (*KNOWN, *ALIASES)) if token else ""
@@ -64,19 +66,22 @@ class _Parser:
             self.take()
             scale = self.take()
         self.expect(")")
-        if not (
-            precision.isdecimal() and scale.isdecimal() and 0 <= int(scale) <= int(precision) <= 38 and int(precision)
-        ):
+        numbers = [int(text) for text in (precision, scale) if re.fullmatch("[0-9]{1,9}", text)]
+        if len(numbers) < 2 or not 0 <= numbers[1] <= numbers[0] <= 38 or not numbers[0]:
             raise self.refuse()
-        return f"decimal({int(precision)},{int(scale)})"
+        return f"decimal({numbers[0]},{numbers[1]})"
 
     def nested(self, name: str) -> str:
         self.expect("<")
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise bad_value(self.where, given=self.text, allowed=f"a type nested at most {DEEPEST} levels deep")
         parts = [self.field() if name == "struct" else self.type()]
         while self.tokens[:1] == [","]:
             self.take()
             parts.append(self.field() if name == "struct" else self.type())
         self.expect(">")
+        self.depth -= 1
         names = [part.split(":")[0].lower() for part in parts]
         if (name == "struct" and len(set(names)) < len(names)) or len(parts) != {"array": 1, "map": 2}.get(
             name, len(parts)
