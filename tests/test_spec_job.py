@@ -277,6 +277,18 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("trigger", {"every": "5"}, "job.yaml: trigger.every: '5' is not allowed here."),
     ("stop_when/rejected_share", 0, "job.yaml: stop_when.rejected_share: '0' is not allowed here."),
     ("stop_when/rejected_share", True, "job.yaml: stop_when.rejected_share: expected a number"),
+    *[
+        (
+            path,
+            "/a\0b",
+            f"job.yaml: {path.replace('/', '.')}: '/a\\0b' is not allowed here. Allowed: a path, which holds no",
+        )
+        for path in ("state", "output/batch", "output/stream", "rows/batch/delta", "tables/planes/delta")
+    ],
+    ("models/champion", "models:/m/abc", "job.yaml: models.champion: 'models:/m/abc' is not allowed here."),
+    ("trust", ["abc"], "job.yaml: trust[0]: 'abc' is not allowed here. Allowed: a model URI"),
+    ("trust", ["0123456789a"], "job.yaml: trust[0]: '0123456789a' is not allowed here."),
+    ("trust", ["0123456789AB"], "job.yaml: trust[0]: '0123456789AB' is not allowed here."),
     ("state", DROP, "job.yaml: key 'state' is missing."),
 ]
 

@@ -169,7 +169,7 @@ def _read_job(reader: Reader) -> Job:
         trigger=reader.maybe("trigger", _read_trigger, Trigger(every=None)),
         stop_when=reader.maybe("stop_when", _read_stop_when, None),
         lane=reader.maybe("lane", lambda found: found.one_of(*LANES), MICRO_BATCH),
-        state=reader.need("state", "a folder for the checkpoint and run plans").text("a path"),
+        state=reader.need("state", "a folder for the checkpoint and run plans").place(),
         registry=reader.need("registry", "the MLflow registry, as in sqlite:///mlflow.db").text("a URI"),
         trust=reader.maybe("trust", read_trust, ()),
         path=reader.source,
@@ -243,8 +243,8 @@ def _read_output(reader: Reader) -> Output:
     keep = reader.maybe("keep", lambda found: found.list(f"a list of {', '.join(KEEP)}"), None)
     given = KEEP if keep is None else tuple(item.one_of(*KEEP) for item in keep)
     return Output(
-        batch=reader.maybe("batch", lambda found: found.text("a path"), None),
-        stream=reader.maybe("stream", lambda found: found.text("a path"), None),
+        batch=reader.maybe("batch", Reader.place, None),
+        stream=reader.maybe("stream", Reader.place, None),
         topic=reader.maybe("topic", lambda found: found.text("a topic"), None),
         keep=tuple(name for name in KEEP if name in given),
     )

@@ -36,7 +36,7 @@ def _model(reader: Reader, *, role: str) -> ModelRef:
 def _uri(reader: Reader) -> str:
     expected = "a model URI, as in models:/flight_delay@champion or models:/flight_delay/7"
     uri = reader.text(expected)
-    if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/[^/@]+)", uri):
+    if not re.fullmatch(r"models:/[^/@]+(@[^/@]+|/[0-9]+)", uri):
         raise bad_value(reader.where, given=reader.shown, allowed=expected)
     return uri
 
@@ -57,4 +57,12 @@ def read_models(reader: Reader) -> tuple[ModelRef, ...]:
 def read_trust(reader: Reader) -> tuple[str, ...]:
     """The models of `trust:`."""
     expected = "a list of model URIs or digests (12 digits or more) whose code may run"
-    return tuple(item.text(expected) for item in reader.list(expected))
+    return tuple(_trusted(item) for item in reader.list(expected))
+
+
+def _trusted(reader: Reader) -> str:
+    allowed = "a model URI, as in models:/flight_delay/7, or the first 12 to 64 digits of a digest"
+    given = reader.text(allowed)
+    if not (re.fullmatch(r"[0-9a-f]{12,64}", given) or "/" in given):
+        raise bad_value(reader.where, given=reader.shown, allowed=allowed)
+    return given

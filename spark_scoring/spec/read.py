@@ -226,6 +226,14 @@ class Reader:
             raise self.refuse(expected)
         return str(self.value)
 
+    def place(self) -> str:
+        """A path."""
+        path = self.text("a path")
+        if "\0" in path:
+            given = self.shown.replace("\0", "\\0")
+            raise bad_value(self.where, given=given, allowed="a path, which holds no character NUL")
+        return path
+
     def bool(self) -> bool:
         if not isinstance(self.value, bool):
             raise self.refuse("true or false")

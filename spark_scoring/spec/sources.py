@@ -83,7 +83,8 @@ def read_source(reader: Reader, *, extra: tuple[str, ...] = ()) -> Source:
     """A source in any format; `extra` are keys that something else reads."""
     reader.keys(*FORMATS, "options", "pinned", *extra)
     kind = _source_format(reader, formats=FORMATS)
-    location = reader.need(kind, "").text("a path" if kind != "table" else "a table name")
+    place = reader.need(kind, "")
+    location = place.text("a table name") if kind == "table" else place.place()
     options = reader.maybe("options", read_options, ())
     pinned = reader.maybe("pinned", Reader.bool, kind in ("delta", "table"))
     return Source(format=kind, location=location, options=options, pinned=pinned)
