@@ -184,6 +184,10 @@ def nowhere(world: World) -> str:
     return world.table("nowhere")
 
 
+def a_file(world: World) -> str:
+    return world.table("wide.yaml")
+
+
 @pytest.mark.parametrize(
     ("command", "changes", "code", "message"),
     [
@@ -201,6 +205,11 @@ def nowhere(world: World) -> str:
         (SCORE, {"registry": "sqlite:///nowhere/mlflow.db"}, 1, "cannot be reached: there is no such file"),
         (CHECK, {"registry": "http://127.0.0.1:1"}, 1, "registry http://127.0.0.1:1: cannot be reached"),
         (SCORE, {"output.batch": lambda w: w.table("weather")}, 1, "weather: holds another table: it lacks commit_id"),
+        (SCORE, {"output.batch": a_file}, 2, "unfit.yaml: output.batch: "),
+        (SCORE, {"state": a_file}, 2, "unfit.yaml: state: "),
+        (CHECK, {"output.stream": a_file}, 2, "wide.yaml' is a file, and a folder is needed. Give another path."),
+        (STREAM, {"output.stream": a_file}, 2, "unfit.yaml: output.stream: "),
+        (STREAM, {"state": a_file}, 2, "unfit.yaml: state: "),
         (STREAM, {"kafka.servers": f"127.0.0.1:{free_port()}"}, 1, "does not answer (TimeoutException)"),
         (STREAM, {"rows.stream.kafka": "no_such_topic"}, 1, "topic 'no_such_topic' is not at "),
         (STREAM, {"tables.arrivals.delta": nowhere}, 1, "table 'arrivals': not found at"),
@@ -228,6 +237,26 @@ def test_a_job_that_cannot_run_leaves_nothing_behind(
     assert_refused(call(command[0], file, *command[1:]), code=code, message=message)
     assert tree(world.folder) == before
     assert not Path(world.table("none")).exists()
+
+
+@pytest.mark.parametrize(
+    ("to", "registry", "message"),
+    [("out", "", "the registry's URI is empty"), ("file", "sqlite:///x.db", "--to: 'file' is a file, and a folder is"),
+     ("file/below", "sqlite:///x.db", "--to: 'file/below' is a file, and a folder is needed")],
+)  # fmt: skip
+def test_what_cannot_be_exported(
+    to: str,
+    registry: str,
+    message: str,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    said = Caller(capfd)("export", "late@champion", "--to", to, "--registry", registry)
+    assert_refused(said, code=2, message=message)
+    assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_cannot_be_packaged(world: World, call: Caller, tmp_path: Path) -> None:

@@ -138,10 +138,12 @@ def export(name: str, to: str, registry: str, as_json: bool) -> None:
     from spark_scoring.models.store import cache_beside
     from spark_scoring.run.session import session
 
-    uri = name if name.startswith("models:/") else f"models:/{name}"
+    uri, folder = name if name.startswith("models:/") else f"models:/{name}", Path(to)
+    if any(place.is_file() for place in (folder, *folder.parents)):
+        raise errors.not_a_folder("--to", given=to)
     with show.working(f"export {name}"):
         found = resolve(uri, registry=registry, cache_dir=cache_beside(registry))
-        done = exported(session("spark-scoring export"), found, Path(to))
+        done = exported(session("spark-scoring export"), found, folder)
     show.result({"jar": str(done.jar), "readme": str(done.readme)}, as_json=as_json, title="exported")
 
 

@@ -97,6 +97,10 @@ def unknown_aggregate(where: str, *, given: str, nearest: str | None, allowed: I
     return ConfigError(f"{where}: unknown aggregate '{cut(given)}'.{hint} Allowed: {', '.join(allowed)}.")
 
 
+def not_a_folder(where: str, *, given: str) -> ConfigError:
+    return ConfigError(f"{where}: '{cut(given)}' is a file, and a folder is needed. Give another path.")
+
+
 def missing_part(job: str, *, part: str, command: str) -> ConfigError:
     return ConfigError(f"{job}: '{command}' needs {part}, and the job does not say it. Add it to the file.")
 

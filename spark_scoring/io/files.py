@@ -101,6 +101,12 @@ def exists(spark: SparkSession, path: str) -> bool:
     return bool(files.exists(where))
 
 
+def is_file(spark: SparkSession, path: str) -> bool:
+    """Whether a file stands there, and so no folder can."""
+    files, where = _open(spark, path)
+    return bool(files.exists(where)) and not files.getFileStatus(where).isDirectory()
+
+
 def move(spark: SparkSession, path: str, to: str) -> None:
     """Rename a file or folder.
 

@@ -16,7 +16,7 @@ from spark_scoring.run.actuals import pin_actuals, with_actuals
 from spark_scoring.run.inputs import Tables
 from spark_scoring.run.lane.fit import refusals, step_refusal
 from spark_scoring.run.prepared import AtVersions
-from spark_scoring.run.target import check_target
+from spark_scoring.run.target import check_folders, check_target
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan
 from spark_scoring.spec.read import duration_text
@@ -89,6 +89,7 @@ def analyse(
 
     Raises: ConfigError, RunError: the first thing that does not fit, in a table, the rows or the output at `target`.
     """
+    check_folders(spark, job)
     wide = inputs.one_wide(models)
     tables = inputs.pin_tables(spark, job, wide)
     frame = _rows(spark, rows, wide)

@@ -6,11 +6,22 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from spark_scoring import errors
-from spark_scoring.io import delta
+from spark_scoring.io import delta, files
 from spark_scoring.run import ledger
+from spark_scoring.spec.job import Job
 
 # what every output has, whatever the job keeps and however its keys are named
 ALWAYS = frozenset({"event_time", "event_date", "outcome", "reason", "model", "role", "scores", "source", "commit_id"})
+
+
+def check_folders(spark: SparkSession, job: Job) -> None:
+    """Nothing, if the job's outputs and state are folders, or nothing yet.
+
+    Raises: ConfigError: one is a file.
+    """
+    for key, path in (("output.batch", job.output.batch), ("output.stream", job.output.stream), ("state", job.state)):
+        if path and files.is_file(spark, path):
+            raise errors.not_a_folder(f"{job.path}: {key}", given=path)
 
 
 def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str) -> None:
