@@ -56,13 +56,13 @@ def read_models(reader: Reader) -> tuple[ModelRef, ...]:
 
 def read_trust(reader: Reader) -> tuple[str, ...]:
     """The models of `trust:`."""
-    expected = "a list of model URIs or digests (12 digits or more) whose code may run"
+    expected = "a list of model URIs or digests (32 digits or more) whose code may run"
     return tuple(_trusted(item) for item in reader.list(expected))
 
 
 def _trusted(reader: Reader) -> str:
-    allowed = "a model URI, as in models:/flight_delay/7, or the first 12 to 64 digits of a digest"
+    allowed = "a model URI, as in models:/flight_delay/7, or the first 32 to 64 digits of a digest"
     given = reader.text(allowed)
-    if not (re.fullmatch(r"[0-9a-f]{12,64}", given) or "/" in given):
+    if not (re.fullmatch(r"[0-9a-f]{32,64}", given) or "/" in given):
         raise bad_value(reader.where, given=reader.shown, allowed=allowed)
     return given
