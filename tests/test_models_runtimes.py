@@ -10,6 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import jpype.config
 import lightgbm
 import mlflow
 import numpy as np
@@ -279,6 +280,7 @@ def test_pmml(tmp_path: Path) -> None:
     assert found["label"].dropna().tolist() == ["yes" if one > 0.5 else "no" for one in share if one == one]
     assert found["score"].isna().tolist() == frame["seats"].isna().tolist()
     assert (package.runtime, package.classes) == ("pmml", ("no", "yes"))
+    assert not jpype.config.onexit  # or one process in six ends by SIGSEGV
 
 
 def test_pmml_that_names_other_files(tmp_path: Path) -> None:

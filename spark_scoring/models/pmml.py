@@ -120,10 +120,12 @@ def _read(path: Path) -> Any:
 
     Raises: ConfigError: the file is no PMML. RunError.
     """
-    import jpype
+    import jpype.config
     from pypmml import Model, PMMLContext
 
     if not jpype.isJVMStarted():
+        # jpype's way to end a JVM crashes one process in six; the process ends without it
+        jpype.config.onexit = False
         PMMLContext.getOrCreate(gateway="jpype", java_opts=list(JVM))
     with reading(path):
         content = path.read_bytes()
