@@ -5,6 +5,7 @@ can read, runs the code in it: only if the registry or the user vouches for it.
 """
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,14 @@ def read_source(source: str, scratch: Path, *, registry: str, trust: bool) -> An
         uri = parse_model_uri(source)
         if uri.folder is not None:
             return _of_folder(uri.folder, source, trust=trust)
+        recorded = None
         with client_of(registry) as client:
+            if uri.name is not None:
+                version = version_of(client, uri)
+                recorded = version.tags.get(DIGEST_TAG)
+                # an alias that moves meanwhile must not bring another version's files
+                uri = replace(uri, alias=None, version=str(version.version))
             folder = download(source, scratch, place=partial(place_of, client, uri), registry=registry)
-            recorded = version_of(client, uri).tags.get(DIGEST_TAG) if uri.name is not None else None
         if is_digest(recorded) and (given := digest_of(folder)) != recorded:
             raise errors.package_changed(source, given=given, expected=recorded)
         return _of_folder(folder, source, trust=trust or uri.name is not None)
