@@ -8,12 +8,16 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
+# the heap of an executor that is at work: a collection gives no memory back that the next run has to ask for again
+HEAP = "-Xms3g -XX:+AlwaysPreTouch"
+
 
 def facts(spark: SparkSession, *, packages: Iterable[str], rounds: int) -> str:
     """Processor, memory, versions and how it was measured, in a few lines."""
     java = spark.sparkContext._jvm.System.getProperty("java.version")
     return (
-        f"{hardware(packages)}, Java {java}. `{spark.sparkContext.master}`, driver memory 3g, Parquet in, `noop` out. "
+        f"{hardware(packages)}, Java {java}. `{spark.sparkContext.master}`, driver memory 3g, all of it "
+        "the JVM's from the start, Parquet in, `noop` out. "
         f"At least three runs that are not counted, then {rounds} rounds in which the contestants take turns; medians, "
         "and ratios to the first line paired by round (least..greatest). CPU is that of the JVM with its Python "
         "workers, or of the one process."

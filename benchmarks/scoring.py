@@ -11,7 +11,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join([str(HERE), str(HERE.parent), os.envi
 
 import click  # noqa: E402 - the line above must come first
 from data import Store  # noqa: E402
-from machine import facts  # noqa: E402
+from machine import HEAP, facts  # noqa: E402
 from pyspark.sql import SparkSession  # noqa: E402
 from results import Section, report  # noqa: E402
 from scoring_cells import scoring_cells  # noqa: E402
@@ -50,6 +50,7 @@ def main(names: tuple[str, ...], scale: float, rounds: int, limit_s: float, cach
 
 def _session() -> SparkSession:
     os.environ["SPARK_MASTER"] = "local[2,4]"
+    os.environ["SPARK_SUBMIT_OPTS"] = HEAP
     spark = session("benchmark of scoring")
     spark.sparkContext.setLogLevel("ERROR")
     return spark

@@ -11,7 +11,7 @@ from typing import Any
 import stream_world
 from peers.stream_expert import expert
 from pyspark.sql import SparkSession
-from stream_world import World, another, make
+from stream_world import World, make, others
 
 from spark_scoring.cli.options import now, told_to_stop
 from spark_scoring.run.session import session
@@ -20,14 +20,14 @@ from spark_scoring.spec.job import Job, Trigger
 
 
 def main() -> None:
-    """Make the world, or one more model, or run one contestant in it."""
+    """Make the world, or more models, or run one contestant in it."""
     os.environ["SPARK_MASTER"] = "local[2,4]"
     order = json.load(sys.stdin)
     folder = Path(order["world"])
     if order["who"] == "make":
         make(_session(), folder)
-    elif order["who"] == "another":
-        another(_session(), World(folder=folder))
+    elif order["who"] == "others":
+        others(_session(), World(folder=folder), count=int(order["count"]))
     elif order["who"] == "spark_scoring":
         _ours(World(folder=folder), order)
     else:

@@ -28,6 +28,8 @@ PARTITIONS, FIRST_ROWS = 2, 200
 START_LIMIT_S, END_LIMIT_S = 180.0, 60.0
 # what all may take at once
 MOST = 50_000
+# how often an alias is moved, and to how many commits before the first one with the other model is compared
+MOVES, BEFORE = 4, 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Latency:
 
 @dataclass(frozen=True, kw_only=True)
 class Swap:
-    """Seconds from commit to commit: the median of ten before an alias moved, and up to the first commit after it."""
+    """Seconds from commit to commit: the median of `BEFORE` of them, and up to the first with another model."""
 
     usual: float
     first: float
@@ -92,11 +94,12 @@ class Runs:
         seconds = found[-1].at - found[1].at
         return sum(one.rows for one in found[2:]) / seconds
 
-    def swap(self, *, model: str, rate: int, warm_s: float, seconds: float) -> Swap:
-        """At a steady rate our alias is moved to the newest version of the model, after a warm-up."""
+    def swaps(self, *, model: str, rate: int, warm_s: float, seconds: float) -> list[Swap]:
+        """At a steady rate, after a warm-up, our alias is moved to each of the `MOVES` newest versions of the model."""
         topic, aliases = f"s{time.time_ns()}", MlflowClient(self.world.registry, self.world.registry)
         now = aliases.get_model_version_by_alias(model, "champion").version
-        newest = max((str(one.version) for one in aliases.search_model_versions(f"name = '{model}'")), key=int)
+        all_versions = {str(one.version) for one in aliases.search_model_versions(f"name = '{model}'")}
+        newest = sorted(all_versions, key=int)[-MOVES:]
         self.broker.create_topic(topic, PARTITIONS)
         self.produce(topic, rate=0, count=FIRST_ROWS)
         with self._running(Contestant(name=OURS), topic=topic, model=model) as out:
@@ -104,16 +107,22 @@ class Runs:
             with self._producing(topic, rate=rate, count=int(rate * (warm_s + seconds))):
                 time.sleep(warm_s)
                 try:
-                    aliases.set_registered_model_alias(model, "champion", newest)
-                    time.sleep(seconds)
+                    for version in newest:
+                        aliases.set_registered_model_alias(model, "champion", version)
+                        time.sleep(seconds / MOVES)
                 finally:
                     aliases.set_registered_model_alias(model, "champion", now)
             found = commits(out)
         took_s = [after.at - before.at for before, after in pairwise(found)]
-        first = next(i for i, one in enumerate(found) if one.model == newest)
-        if first < 11:
-            raise RuntimeError(f"{first} commits before the alias moved are too few to compare with: warm up longer")
-        return Swap(usual=float(np.median(took_s[first - 11 : first - 1])), first=took_s[first - 1])
+        firsts = [next(i for i, one in enumerate(found) if one.model == version) for version in newest]
+        if min(after - before for before, after in pairwise([0, *firsts])) <= BEFORE:
+            raise RuntimeError(
+                f"the alias moved at commits {firsts}: {BEFORE} before each are needed, take more seconds"
+            )
+        return [
+            Swap(usual=float(np.median(took_s[first - 1 - BEFORE : first - 1])), first=took_s[first - 1])
+            for first in firsts
+        ]
 
     def produce(self, topic: str, *, rate: int, count: int) -> None:
         with self._producing(topic, rate=rate, count=count):

@@ -113,9 +113,10 @@ def make(spark: SparkSession, folder: Path) -> World:
     return world
 
 
-def another(spark: SparkSession, world: World) -> None:
-    """A second version of the model of 300 trees, without an alias."""
-    _package(spark, world, steps=STEPS, name=TREES, seed=4, alias=None)
+def others(spark: SparkSession, world: World, *, count: int) -> None:
+    """Further versions of the model of 300 trees, all of them different, without an alias."""
+    for i in range(count):
+        _package(spark, world, steps=STEPS, name=TREES, seed=4 + i, alias=None)
 
 
 def _tables(random: np.random.Generator) -> dict[str, pa.Table]:

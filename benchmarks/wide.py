@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 from data import Store
-from machine import facts
+from machine import HEAP, facts
 from pyspark.sql import SparkSession
 from results import Section, report
 from runs import Runs
@@ -15,9 +15,6 @@ from spark_scoring.run.session import session
 
 HOME = Path(__file__).resolve().parents[1]
 PACKAGES = ("pyspark", "delta-spark", "dbl-tempo", "duckdb", "polars")
-# the heap of an executor that is at work: a collection gives no memory back that the next run has to ask for again
-HEAP = "-Xms3g -XX:+AlwaysPreTouch"
-FIXED = "The JVM's heap has its full size from the start."
 NAMES = tuple(cell.name for cell in wide_cells(1.0))
 
 
@@ -34,7 +31,7 @@ def main(names: tuple[str, ...], scale: float, rounds: int, limit_s: float, cach
     section = Section(path=Path(__file__).with_name("RESULTS.md"), name="wide", title="Wide table")
     saved = scale == 1.0 if save is None else save
     if saved:
-        section.begin(facts=f"{facts(runs.spark, packages=PACKAGES, rounds=rounds)} {FIXED}")
+        section.begin(facts=facts(runs.spark, packages=PACKAGES, rounds=rounds))
     cells = [cell for cell in wide_cells(scale) if not names or cell.name in names]
     report(cells, runs=runs, rounds=rounds, section=section if saved else None)
 

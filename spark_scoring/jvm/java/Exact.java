@@ -235,19 +235,17 @@ final class Exact {
     long[] total = new long[Math.max(bits, 64 * 3 + meanShift) / 64 + 2];
     addProduct(total, squares, 1, squaresShift, false);
     addProduct(total, sum, m, crossShift, mean > 0);
-    addProduct(total, new long[] {low, high, 0}, n, meanShift, false);
+    addProduct(total, new long[] {low, high}, n, meanShift, false);
     return toDouble(total, lowest);
   }
 
   /** Add number * times * 2^shift, or its negative; `times` is not negative. */
-  private static void addProduct(long[] limbs, long[] number, long times, int shift, boolean negative) {
-    boolean below = number[number.length - 1] < 0, minus = negative != below;
-    long[] size = below ? negated(number) : number;
+  private static void addProduct(long[] limbs, long[] number, long times, int shift, boolean minus) {
     int bits = shift & 63;
-    // -x is ~x + 1
-    long high = 0, last = 0, carry = minus ? 1 : 0;
+    // a negative number goes on with ones: all is modulo 2^(64 * limbs). And -x is ~x + 1
+    long sign = number[number.length - 1] >> 63, high = 0, last = 0, carry = minus ? 1 : 0;
     for (int i = shift >>> 6, n = 0; i < limbs.length; i++, n++) {
-      long digit = n < size.length ? size[n] : 0, product = digit * times + high, there = limbs[i];
+      long digit = n < number.length ? number[n] : sign, product = digit * times + high, there = limbs[i];
       // of an unsigned product; Java's high half is that of signed numbers
       high = Math.multiplyHigh(digit, times) + (digit >> 63 & times) + (Long.compareUnsigned(product, high) < 0 ? 1 : 0);
       long word = bits == 0 ? product : product << bits | last >>> 64 - bits;
