@@ -2,8 +2,9 @@
 
 import random
 import struct
+import time
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +35,7 @@ SCHEMA = T.StructType(
     ]
 )
 TOPIC = Topic(topic="t")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read(spark: SparkSession, records: Sequence[bytes | None], topic: Topic = TOPIC) -> list[dict[str, Any]]:
@@ -176,6 +178,38 @@ def test_a_time_beyond_the_calendar_is_out_of_range(spark: SparkSession) -> None
     numbers = ("1e400", "1e999999999", "99999999999999999999", "-1e17", "253402300800")
     found = read(spark, [f'{{"t": {number}}}'.encode() for number in numbers], Topic(topic="t", time_unit="s"))
     assert [row["__parse"] for row in found] == ["number out of range: t"] * len(numbers)
+
+
+LONG = 1_000_000
+LONG_NUMBERS = (
+    ("-1." + "0" * LONG, Decimal("-1.00")),
+    ("0." + "0" * LONG + f"15e{LONG}", Decimal("0.15")),
+    ("12" + "0" * LONG + f".0e-{LONG}", Decimal("12.00")),
+    ("0." + "0" * LONG, Decimal("0.00")),
+    ("1." + "0" * LONG + "1", None),
+    ("9" * LONG + f".9e-{LONG}", None),
+    ("1." + "0" * LONG + "e-2147483647", None),
+)
+
+
+def test_a_number_of_a_million_digits_takes_no_longer_than_others(spark: SparkSession) -> None:
+    read(spark, [b"{}"])
+    begun = time.monotonic()
+    found = read(spark, [f'{{"n": {text}}}'.encode() for text, _ in LONG_NUMBERS])
+    assert time.monotonic() - begun < 20
+    assert [row.get("n") for row in found] == [number for _, number in LONG_NUMBERS]
+    assert [row["__parse"] for row in found] == [None] * 4 + ["number out of range: n"] * 3
+
+
+def test_a_time_of_a_million_digits_is_rounded_as_it_is_written(spark: SparkSession) -> None:
+    texts = (
+        "1.5" + "0" * LONG,
+        "1.5" + "0" * LONG + "1",
+        "-2.5" + "0" * LONG + "1",
+        "25" + "0" * LONG + f".0e-{LONG + 1}",
+    )
+    found = read(spark, [f'{{"t": {text}}}'.encode() for text in texts], Topic(topic="t", time_unit="us"))
+    assert [row["t"] - EPOCH for row in found] == [timedelta(microseconds=n) for n in (2, 2, -3, 2)]
 
 
 def test_unknown_fields_are_refused_where_the_topic_says_so(spark: SparkSession) -> None:

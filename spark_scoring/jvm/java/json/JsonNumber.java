@@ -58,13 +58,28 @@ final class JsonNumber {
   }
 
   private BigDecimal exact() {
+    String digits = text.split("[eE]")[0];
     try {
-      return new BigDecimal(text);
+      return digits.length() > MOST_DIGITS ? shortened(digits) : new BigDecimal(text);
     } catch (NumberFormatException error) {
       // an exponent beyond those of Java
-      String digits = text.split("[eE]")[0];
       if (digits.matches("[-0.]*")) return BigDecimal.ZERO;
       throw JsonFault.RANGE;
+    } catch (ArithmeticException error) {
+      throw JsonFault.RANGE;
     }
+  }
+
+  /** The same to whatever has fewer digits: a million of them would take Java minutes. */
+  private BigDecimal shortened(String written) {
+    int point = written.indexOf('.'), first = 0;
+    String digits = written.replaceAll("[-.]", "");
+    while (first < digits.length() - 1 && digits.charAt(first) == '0') first++;
+    int end = Math.min(digits.length(), first + MOST_DIGITS);
+    boolean exact = digits.substring(end).matches("0*");
+    BigDecimal kept = new BigDecimal(digits.substring(first, end) + (exact ? "" : "1") + text.substring(written.length()));
+    int after = point < 0 ? 0 : written.length() - point - 1, dropped = digits.length() - end - (exact ? 0 : 1);
+    BigDecimal size = kept.scaleByPowerOfTen(dropped - after);
+    return written.charAt(0) == '-' ? size.negate() : size;
   }
 }
