@@ -117,6 +117,18 @@ def test_upkeep_that_fails_is_told_once_and_stops_nothing(
     assert verify.verify_stream(world.spark, world.job).holds
 
 
+def test_verify_tells_what_others_changed(world: World, broker: KafkaBroker) -> None:
+    send(broker, f"{world.job.name}_arrivals", [b"no record"])
+    run_rounds(world, broker, rounds=1)
+    DeltaTable.forPath(world.spark, world.table("arrivals")).delete("origin = 'EWR'")
+    (feed,) = verify.verify_stream(world.spark, world.job).feeds
+    assert (feed.holds, feed.others) == (True, (f"version {detail_version(world)}: DELETE",))
+
+    DeltaTable.forPath(world.spark, feeds.rejected_of(world.job)).delete()
+    (feed,) = verify.verify_stream(world.spark, world.job).feeds
+    assert (feed.holds, feed.broken) == (False, ("feed_rejected, version 1: DELETE",))
+
+
 @pytest.mark.parametrize(
     ("how", "kind", "kept"),
     [

@@ -1,13 +1,18 @@
 """The watch commands see damage: each kind is done once to a table that was whole."""
 
+import shutil
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyspark.sql.functions as F
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
+from spark_scoring.io import delta
 from spark_scoring.run import ledger, stream
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, verify
@@ -32,6 +37,28 @@ def scores(whole: World, spark: SparkSession) -> DeltaTable:
     return table
 
 
+@pytest.fixture
+def copy(whole: World, tmp_path: Path) -> World:
+    """The world with a copy of the output as it was when the stream had ended."""
+    output, path = str(whole.job.output.stream), tmp_path / "scores"
+    commits = len(ledger.scored_commits(whole.spark, output, job=whole.job.name))
+    shutil.copytree(output, path)
+    for log in (path / "_delta_log").iterdir():
+        version = log.name.lstrip(".").partition(".")[0]
+        if version.isdigit() and int(version) >= commits:
+            log.unlink()
+    return replace(whole, job=replace(whole.job, output=replace(whole.job.output, stream=str(path))))
+
+
+def altered(world: World, statements: Sequence[str]) -> None:
+    world.spark.sql(f"create table altered using delta location '{world.job.output.stream}'")
+    try:
+        for statement in statements:
+            world.spark.sql(f"alter table altered {statement}")
+    finally:
+        world.spark.sql("drop table altered")
+
+
 def found(world: World) -> tuple[int, int, int, list[str]]:
     verdict = verify.verify_stream(world.spark, world.job)
     (part,) = verdict.partitions
@@ -52,6 +79,37 @@ def test_a_row_that_is_there_twice(whole: World, scores: DeltaTable) -> None:
 def test_a_row_that_no_record_stands_behind(whole: World, scores: DeltaTable) -> None:
     scores.update("id = 'f007'", {"source.offset": "100000L"})
     assert found(whole)[:3] == (1, 0, 1)
+
+
+@pytest.mark.parametrize("commit_id", ["'other/1/0'", "cast(null as string)"])
+def test_rows_of_nobodys_commit(copy: World, commit_id: str) -> None:
+    output = str(copy.job.output.stream)
+    plan = delta.history(copy.spark, output)[0].user_metadata
+    nobodys = copy.spark.read.format("delta").load(output).where("id = 'f007'")
+    nobodys = nobodys.withColumns({"commit_id": F.expr(commit_id), "source": F.lit(None)})
+    nobodys.write.format("delta").mode("append").option("userMetadata", plan or "").save(output)
+    assert found(copy) == (0, 0, 0, ["1 rows in the table, 0 in the plan"])
+
+
+MAINTENANCE = (
+    ("set tblproperties ('delta.enableDeletionVectors' = 'true')", "drop feature deletionVectors"),
+    ("set tblproperties ('delta.enableRowTracking' = 'true')",),
+    ("add constraint whole check (outcome is not null)", "drop constraint whole"),
+)
+
+
+@pytest.mark.parametrize("statements", MAINTENANCE)
+def test_maintenance_that_changes_no_row_is_no_break(copy: World, statements: tuple[str, ...]) -> None:
+    altered(copy, statements)
+    output = str(copy.job.output.stream)
+    copy.spark.read.format("delta").load(output).limit(0).write.format("delta").mode("append").save(output)
+    assert verify.verify_stream(copy.spark, copy.job).holds
+
+
+def test_a_column_that_is_gone(copy: World) -> None:
+    altered(copy, ("set tblproperties ('delta.columnMapping.mode' = 'name')", "drop column label"))
+    (broken,) = verify.verify_stream(copy.spark, copy.job).broken
+    assert broken.endswith("DROP COLUMNS changed data and carries no plan")
 
 
 def test_a_score_that_was_changed(whole: World, scores: DeltaTable) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -206,13 +206,25 @@ def history(spark: SparkSession, path: str, newest: int | None = None) -> tuple[
 
 def metadata_at(spark: SparkSession, path: str, version: int) -> str | None:
     """The `userMetadata` of one version, read straight from its log file."""
-    text = read_text(spark, f"{path}/_delta_log/{version:020d}.json")
-    for line in (text or "").splitlines():
-        action = json.loads(line)
+    for action in _actions(spark, path, version):
         if "commitInfo" in action:
             metadata: str | None = action["commitInfo"].get("userMetadata")
             return metadata
     return None
+
+
+def changed_rows(spark: SparkSession, path: str, version: int) -> bool:
+    """Whether one version added or removed rows, straight from its log file; one that only moved them did not."""
+    actions = list(_actions(spark, path, version))
+    files = [action[kind] for action in actions for kind in ("add", "remove") if kind in action]
+    return not actions or any(
+        file["dataChange"] and json.loads(file.get("stats") or "{}").get("numRecords") != 0 for file in files
+    )
+
+
+def _actions(spark: SparkSession, path: str, version: int) -> Iterator[dict[str, Any]]:
+    text = read_text(spark, f"{path}/_delta_log/{version:020d}.json")
+    return map(json.loads, (text or "").splitlines())
 
 
 def append_once(

@@ -216,11 +216,21 @@ def _until(spark: SparkSession, path: str, table: str, *, job: Job, topic_id: st
 
 def about_of(metadata: str | None, table: str) -> dict[str, Any] | None:
     """What an append to a fed table says of itself in its `userMetadata`; None for other commits."""
+    about = _about(metadata)
+    return about if about.get("feed") == table else None
+
+
+def is_feeds(metadata: str | None) -> bool:
+    """Whether a commit says of itself that it is an append by a feed, to whichever table."""
+    return "feed" in _about(metadata)
+
+
+def _about(metadata: str | None) -> dict[str, Any]:
     try:
         about = json.loads(metadata or "")
     except ValueError:
-        return None
-    return about if isinstance(about, dict) and about.get("feed") == table else None
+        return {}
+    return about if isinstance(about, dict) else {}
 
 
 def _checked(records: DataFrame, feed: Feed) -> DataFrame:

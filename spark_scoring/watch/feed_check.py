@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from spark_scoring.io import delta, kafka
-from spark_scoring.run.feeds import about_of, path_of, rejected_of
+from spark_scoring.run.feeds import about_of, is_feeds, path_of, rejected_of
 from spark_scoring.run.takeover import Accepted
 from spark_scoring.spec.job import Job, TableSource
 from spark_scoring.spec.plan import Offsets, Plan
@@ -17,7 +17,11 @@ Spans = dict[int, tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class FeedVerdict:
-    """One feed: the records of its topic in appended ranges (`None`: the broker dropped some) and where they are."""
+    """One feed: the records of its topic in appended ranges (`None`: the broker dropped some) and where they are.
+
+    `others`: versions of the fed table since the first append by which somebody else changed rows, which is no break:
+    a table may be corrected, and lose its oldest rows.
+    """
 
     table: str
     topic: str
@@ -26,6 +30,7 @@ class FeedVerdict:
     rows: int
     rejected: int
     broken: tuple[str, ...]
+    others: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
@@ -47,9 +52,10 @@ def check_feed(
     """Compare the fed table's log with the ranges of the commits, and its rows with the broker's records."""
     assert table.feed is not None and job.kafka is not None
     topic = table.feed.topic
-    log = delta.history(spark, path_of(spark, table))
-    appends = _appends(log, table.name, job=job)
-    bad = _appends(delta.history(spark, rejected_of(job)), table.name, job=job)
+    path, bad_path = path_of(spark, table), rejected_of(job)
+    log, bad_log = delta.history(spark, path), delta.history(spark, bad_path)
+    appends, bad = _appends(log, table.name, job=job), _appends(bad_log, table.name, job=job)
+    changed = [f"feed_rejected, {one}" for one in _others(spark, bad_path, bad_log)]
     state = kafka.topic_states(spark, job.kafka, [topic])[topic]
     appends, bad = ([one for one in found if one.topic_id == state.topic_id] for found in (appends, bad))
     # a log that has expired knows nothing of the oldest commits
@@ -65,8 +71,19 @@ def check_feed(
         records=_records(spark, job, topic, appends, state),
         rows=sum(one.rows for one in appends),
         rejected=sum(one.rows for one in bad),
-        broken=(*_not_continued(appends, losses), *(missing if whole else ())),
+        broken=(*_not_continued(appends, losses), *(missing if whole else ()), *changed),
+        others=tuple(_others(spark, path, log)),
     )
+
+
+def _others(spark: SparkSession, path: str, log: Sequence[delta.Entry]) -> list[str]:
+    """What changed rows since the first append by a feed and is none."""
+    ours = [entry.version for entry in log if is_feeds(entry.user_metadata)]
+    later = [entry for entry in log if ours and entry.version > ours[-1] and entry.version not in ours]
+    changes = [
+        entry for entry in later if entry.operation != "OPTIMIZE" and delta.changed_rows(spark, path, entry.version)
+    ]
+    return [f"version {entry.version}: {entry.operation}" for entry in reversed(changes)]
 
 
 def _appends(log: Iterable[delta.Entry], table: str, *, job: Job) -> list[_Append]:

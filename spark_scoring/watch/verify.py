@@ -79,7 +79,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     takeovers = ledger.takeovers_in(log, job=job.name)
     if not commits and not takeovers:
         raise errors.no_commits(job.output.stream, job=job.name)
-    rows = spark.read.format("delta").load(job.output.stream).where(F.col("commit_id").startswith(f"{job.name}/"))
+    rows = spark.read.format("delta").load(job.output.stream)
     plans = [commit.plan for commit in commits if isinstance(commit.plan.input, Offsets)]
     expired = log[-1].version > 0
     state = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic]
@@ -95,7 +95,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
             *ledger_check.created_again(job, plans, takeovers, state),
             *ledger_check.gaps(commits, takeovers),
             *ledger_check.counts(rows, commits, expired=expired),
-            *ledger_check.without_plan(log),
+            *ledger_check.without_plan(spark, job.output.stream, log),
         ),
         accepted=tuple(ledger_check.accepted(takeovers.values())),
         log_begins=log[-1].version if expired else None,
@@ -124,7 +124,7 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
         commits=len(commits),
         broken=(
             *([] if expired else broken),
-            *ledger_check.without_plan([entry for entry in log if entry.version > oldest]),
+            *ledger_check.without_plan(spark, job.output.batch, [entry for entry in log if entry.version > oldest]),
         ),
         log_begins=log[-1].version if expired else None,
         repeated_keys=_repeated_keys(rows),
