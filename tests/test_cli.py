@@ -386,4 +386,4 @@ def test_explain_says_it_to_machines_and_refuses_what_is_not_there(world: World,
     }  # fmt: skip
     assert (found["outcome"], set(found["models"][0]["features"])) == ("scored", set(FEATURES))
     assert_refused(call("explain", job_file(world, {}), "f010", DAYS[1]), code=1, message="no row with id=f010 at")
-    assert_refused(call("explain", job_file(world, {}), "tail=N1", at), code=2, message="unknown key column 'tail'")
+    assert_refused(call("explain", job_file(world, {}), "tail=N1", at), code=2, message="Allowed: id=VALUE")

@@ -234,6 +234,7 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("kafka/max_rows_per_batch", 0, "job.yaml: kafka.max_rows_per_batch: '0' is not allowed here."),
     ("kafka/max_rows_per_batch", "5", "job.yaml: kafka.max_rows_per_batch: expected a whole number"),
     ("kafka/options", {"a": []}, "job.yaml: kafka.options.a: expected a text"),
+    ("kafka/options", {"Auto.offset.reset": "latest"}, "job.yaml: kafka.options.Auto.offset.reset: the option Auto"),
     ("tables/planes", {"parquet": "p"}, "job.yaml: tables.planes: a table in format parquet"),
     ("tables/PLANES", {"delta": "p"}, "job.yaml: tables.PLANES: the name 'PLANES' exists already"),
     (

@@ -1,5 +1,6 @@
 """Replay: rejected rows of a stream scored again from the bytes that were kept, in one commit of the output table."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,6 +22,10 @@ from spark_scoring.run.reach import reach_of
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Plan, Replay
 
+CODES = (
+    "PARSE", "SCHEMA", "LOOKUP_AMBIGUOUS:<table>", "LOOKUP_MISS:<table>", "RULE:<name>",
+    "FEATURE", "MODEL", "MODEL_CRASH", "NOT_FINITE",
+)  # fmt: skip
 Within = tuple[datetime | None, datetime | None]
 SAME_ROW = " and ".join(f"t.source.{name} = s.source.{name}" for name in ("topic", "topic_id", "partition", "offset"))
 
@@ -44,8 +49,11 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
     `within`: only rows rejected in [from, to), UTC. Ended half-way, nothing was written; run again, it finds what is
     left.
 
-    Raises: ConfigError: the job has no stream. RunError: there is no output, or a table or model is not fit.
+    Raises: ConfigError: the job has no stream, or rows are rejected with no such reason. RunError: there is no output,
+    or a table or model is not fit.
     """
+    if re.sub(":.+", ":", reason) not in [re.sub(":.+", ":", code) for code in CODES]:
+        raise errors.unknown_name("reason", kind="code", given=reason, known=CODES)
     if job.stream is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream and output.stream", command="replay")
     target = job.output.stream

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from spark_scoring.errors import contradiction, missing_key
 from spark_scoring.spec.read import Reader
 
+# of a Kafka consumer what Spark allows nobody to set
+SPARKS_OWN = (
+    "auto.offset.reset", "enable.auto.commit", "interceptor.classes", "key.deserializer", "value.deserializer",
+)  # fmt: skip
 FORMATS = ("delta", "table", "parquet", "orc", "csv", "json")
 
 
@@ -66,6 +70,14 @@ def read_options(reader: Reader) -> tuple[tuple[str, str], ...]:
             raise item.refuse("a text, a number, true or false")
         found.append((name, str(value).lower() if isinstance(value, bool) else str(value)))
     return tuple(sorted(found))
+
+
+def _kafka_options(reader: Reader) -> tuple[tuple[str, str], ...]:
+    for name, item in reader.items("a mapping {option: text}"):
+        if name.lower().removeprefix("kafka.") in SPARKS_OWN:
+            why, do = "Spark sets it itself and refuses any other value", "Leave it out"
+            raise contradiction(item.where, given=f"the option {name}", why=why, do=do)
+    return read_options(reader)
 
 
 def _source_format(reader: Reader, *, formats: tuple[str, ...]) -> str:
@@ -129,5 +141,5 @@ def read_kafka(reader: Reader) -> Kafka:
         servers=reader.need("servers", "host:port, several with commas").text("host:port, several with commas"),
         start=reader.maybe("start", lambda found: found.one_of("earliest", "latest"), "earliest"),
         max_rows_per_batch=reader.maybe("max_rows_per_batch", lambda found: found.int(least=1), None),
-        options=reader.maybe("options", read_options, ()),
+        options=reader.maybe("options", _kafka_options, ()),
     )

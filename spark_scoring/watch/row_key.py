@@ -33,6 +33,9 @@ def parse_key(text: str, rows: Rows) -> dict[str, str]:
         match = _NAMED.fullmatch(part)
         assert match is not None
         name = names.get(match[1].lower())
+        if name is None and len(rows.key) == 1:
+            # a value may hold a `=` too
+            raise errors.bad_value(WHERE, given=text, allowed=_form(rows))
         if name is None:
             raise errors.unknown_name(WHERE, kind="key column", given=match[1], known=rows.key)
         if name in found:

@@ -3,7 +3,7 @@
 import pytest
 from pyspark.sql import SparkSession
 
-from spark_scoring.errors import RunError
+from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.run import faults
 from spark_scoring.run.replay import Replayed, replay
 from spark_scoring.watch import parity, verify
@@ -76,3 +76,8 @@ def test_ended_half_way_it_is_run_again(rejected: Arena, monkeypatch: pytest.Mon
 def test_without_an_output_there_is_nothing_to_replay(arena: Arena) -> None:
     with pytest.raises(RunError, match="no commit of job"):
         replayed(arena)
+
+
+def test_a_reason_that_no_row_can_have(arena: Arena) -> None:
+    with pytest.raises(ConfigError, match=r"unknown code 'SCHEMAX'\. Did you mean 'SCHEMA'\?"):
+        replayed(arena, "SCHEMAX")
