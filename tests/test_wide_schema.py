@@ -255,10 +255,15 @@ def test_a_field_is_one_whatever_the_tables_view_is_called(spark: SparkSession) 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("spark.sql.ansi.enabled", "false"),
         ("spark.sql.session.timeZone", "America/New_York"),
+        ("spark.sql.timestampType", "TIMESTAMP_NTZ"),
         ("spark.sql.parser.escapedStringLiterals", "true"),
         ("spark.sql.decimalOperations.allowPrecisionLoss", "false"),
         ("spark.sql.legacy.timeParserPolicy", "LEGACY"),
+        ("spark.sql.legacy.decimal.retainFractionDigitsOnTruncate", "true"),
+        ("spark.sql.legacy.exponentLiteralAsDecimal.enabled", "true"),
+        ("spark.sql.legacy.literal.pickMinimumPrecision", "false"),
         ("spark.sql.caseSensitive", "true"),
     ],
 )
@@ -269,8 +274,8 @@ def test_a_session_in_which_expressions_mean_something_else_is_refused(
     plain = {"name": "plain", "rows": {"key": ["k"], "time": "at", "columns": columns}}
     hours = WideTable.unpack({**plain, "steps": [{"columns": {"h": "hour(at)"}}]})
     other = spark.newSession()
-    other.conf.set(name, value)
     rows = other.sql("select 'a' as k, timestamp'2013-09-01 10:00:00' as at")
+    other.conf.set(name, value)
     with pytest.raises(ConfigError, match=f"this session has {name} = '{value}'"):
         hours.transform(rows, {})
     assert WideTable.unpack(plain).transform(rows, {}).count() == 1

@@ -10,9 +10,14 @@ from spark_scoring.spec.wide import Columns, Rule, Step, Window
 
 # of each the values that are fit, the first is Spark's own or the one that sessions of this package have
 FIT = {
+    "spark.sql.ansi.enabled": ("true",),
     "spark.sql.session.timeZone": ("UTC", "Etc/UTC", "GMT", "Z", "+00:00"),
+    "spark.sql.timestampType": ("TIMESTAMP_LTZ",),
     "spark.sql.caseSensitive": ("false",),
     "spark.sql.decimalOperations.allowPrecisionLoss": ("true",),
+    "spark.sql.legacy.decimal.retainFractionDigitsOnTruncate": ("false",),
+    "spark.sql.legacy.exponentLiteralAsDecimal.enabled": ("false",),
+    "spark.sql.legacy.literal.pickMinimumPrecision": ("true",),
     "spark.sql.legacy.timeParserPolicy": ("CORRECTED",),
     "spark.sql.parser.escapedStringLiterals": ("false",),
 }
