@@ -69,7 +69,7 @@ def test_cuts_change_no_row(world: World) -> None:
     assert world.output("batch") == whole
 
 
-def test_rows_without_a_time_are_kept(world: World) -> None:
+def add_undated(world: World) -> None:
     extra = flights(2)
     extra[0] |= {"id": "no_time", "at": None}
     extra[1] |= {"id": "too_late", "at": datetime(2999, 1, 1, tzinfo=UTC)}
@@ -77,11 +77,44 @@ def test_rows_without_a_time_are_kept(world: World) -> None:
     frame = world.spark.createDataFrame([tuple(row.values()) for row in extra], schema)
     frame.write.format("delta").mode("append").save(world.table("flights"))
 
+
+def undated(world: World) -> list[tuple[str, str, None]]:
+    return [(r["id"], r["reason"], r["event_time"]) for r in world.output("batch") if r["event_date"] is None]
+
+
+UNDATED = [("no_time", "SCHEMA", None), ("too_late", "SCHEMA", None)]
+
+
+def test_rows_without_a_time_are_kept(world: World) -> None:
+    add_undated(world)
+
     score(world)
     score(world)
 
-    undated = [(r["id"], r["reason"], r["event_time"]) for r in world.output("batch") if r["event_date"] is None]
-    assert undated == [("no_time", "SCHEMA", None), ("too_late", "SCHEMA", None)]
+    assert undated(world) == UNDATED
+
+
+def test_an_empty_source_does_not_wipe_the_rows_without_a_time(world: World) -> None:
+    add_undated(world)
+    score(world)
+    source = DeltaTable.forPath(world.spark, world.table("flights"))
+    elsewhere = Span(start=DAY + timedelta(days=9), end=DAY + timedelta(days=10), cut=timedelta(days=1))
+
+    source.delete()
+    with pytest.raises(RunError, match=r"/undated: .* --allow-empty"):
+        score(world, span=elsewhere)
+    assert undated(world) == UNDATED
+    score(world, span=elsewhere, allow_empty=True)
+    assert undated(world) == []
+
+
+def test_rows_without_a_time_go_where_the_source_has_others(world: World) -> None:
+    add_undated(world)
+    score(world)
+    DeltaTable.forPath(world.spark, world.table("flights")).delete("id in ('no_time', 'too_late')")
+    score(world)
+
+    assert (undated(world), len(world.output("batch"))) == ([], 60)
 
 
 def test_an_empty_source_does_not_wipe_an_interval(world: World) -> None:

@@ -32,7 +32,7 @@ def skipped_write(path: str) -> RunError:
 
 def would_empty(commit_id: str, *, target: str) -> RunError:
     return RunError(
-        f"{commit_id}: the source has no rows for an interval that has rows in {target}. "
+        f"{commit_id}: the source has no rows for this commit, and {target} holds some of it. "
         "Look at the source; if the rows are meant to go, add --allow-empty."
     )
 

@@ -63,7 +63,7 @@ def score(
     span goes on after its own plan.
 
     Raises: ConfigError: the job has no batch rows or output. RunError: a source, table or model is not fit, or an
-    interval that has rows in the output would be emptied.
+    interval that has rows in the output would be emptied, or the rows without a time by a source without any row.
     """
     if job.batch is None or job.output.batch is None:
         raise errors.missing_part(job.path, part="rows.batch and output.batch", command="score")
@@ -150,9 +150,12 @@ class _Runner:
         low, high = self.run.tables.wide.rows.time_range
         time = self._time()
         rows = self._rows().where(time.isNull() | (time < F.lit(low)) | (time >= F.lit(high)))
-        if rows.isEmpty() and not self._holds(UNDATED):
-            return None
         plan = self.run.plan(f"{self.job.name}/undated", None)
+        if rows.isEmpty():
+            if not self._holds(UNDATED):
+                return None
+            if not self.allow_empty and self._rows().isEmpty():
+                raise errors.would_empty(plan.commit_id, target=self.target)
         return self._write(plan, rows, predicate=UNDATED, reach=Reach(times=(low, low + MICROSECOND)))
 
     def _time(self) -> Column:
