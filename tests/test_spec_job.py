@@ -1,4 +1,5 @@
 import copy
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,14 @@ def test_models_in_every_role() -> None:
     assert [(model.role, model.share) for model in job.models] == [
         ("champion", None), ("challenger", 0.1), ("shadow", None), ("shadow", None),
     ]  # fmt: skip
+
+
+def test_a_challenger_in_python_has_a_share_too() -> None:
+    job = unpack(GIVEN)
+    challenger = ModelRef(role="challenger", uri="models:/a/1")
+    with pytest.raises(ConfigError, match=r"^job.yaml: models.challenger: key 'share' is missing. Given: uri\."):
+        replace(job, models=(*job.models, challenger))
+    assert len(replace(job, models=(*job.models, replace(challenger, share=0.5))).models) == 2
 
 
 def test_a_model_may_say_its_runtime() -> None:
@@ -245,6 +254,8 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("models", {}, "job.yaml: models: key 'champion' is missing."),
     ("models/champion", "flight_delay", "job.yaml: models.champion: 'flight_delay' is not allowed here."),
     ("models/challenger", {"model": "models:/a/1"}, "job.yaml: models.challenger: key 'share' is missing."),
+    ("models/challenger", "models:/a/1", "job.yaml: models.challenger: key 'share' is missing. Given: model."),
+    ("models/challenger", "a", "job.yaml: models.challenger: 'a' is not allowed here."),
     (
         "models/champion",
         {"model": "models:/a/1", "runtime": "java"},

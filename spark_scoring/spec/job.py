@@ -19,7 +19,7 @@ from spark_scoring.errors import (
 )
 from spark_scoring.spec.actuals import Actual, read_actuals
 from spark_scoring.spec.environ import expand
-from spark_scoring.spec.models import ModelRef, read_models, read_trust
+from spark_scoring.spec.models import ModelRef, read_models, read_trust, without_share
 from spark_scoring.spec.nouns import AsOf
 from spark_scoring.spec.read import Reader, read_yaml
 from spark_scoring.spec.sources import (
@@ -95,6 +95,10 @@ class Job:
     registry: str = field(repr=False)  # its URI may hold a password
     trust: tuple[str, ...] = ()
     path: str = field(default="job.yaml", compare=False)
+
+    def __post_init__(self) -> None:
+        if any(ref.role == "challenger" and ref.share is None for ref in self.models):
+            raise without_share(f"{self.path}: models.challenger", given=("uri",))
 
     @staticmethod
     def load(path: str | Path, environ: Mapping[str, str] | None = None) -> "Job":

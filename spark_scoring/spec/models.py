@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from spark_scoring.errors import bad_value
+from spark_scoring.errors import ConfigError, bad_value, missing_key
 from spark_scoring.spec.read import Reader
 
 RUNTIMES = ("arrow", "compiled")
+SHARE = "its share of the traffic, as in {model: models:/flight_delay@challenger, share: 0.1}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,13 +23,21 @@ class ModelRef:
     runtime: str | None = None
 
 
+def without_share(where: str, *, given: tuple[str, ...]) -> ConfigError:
+    """A challenger that would get no traffic."""
+    return missing_key(where, key="share", given=given, meaning=SHARE)
+
+
 def _model(reader: Reader, *, role: str) -> ModelRef:
     if isinstance(reader.value, str):
-        return ModelRef(role=role, uri=_uri(reader))
+        uri = _uri(reader)
+        if role == "challenger":
+            raise without_share(reader.where, given=("model",))
+        return ModelRef(role=role, uri=uri)
     allowed = ("model", "share", "runtime") if role == "challenger" else ("model", "runtime")
     reader.keys(*allowed)
     uri = _uri(reader.need("model", "a model URI, as in models:/flight_delay@champion"))
-    share = reader.need("share", "its share of the traffic").share() if role == "challenger" else None
+    share = reader.need("share", SHARE).share() if role == "challenger" else None
     runtime = reader.maybe("runtime", lambda found: found.one_of(*RUNTIMES), None)
     return ModelRef(role=role, uri=uri, share=share, runtime=runtime)
 
