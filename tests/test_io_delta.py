@@ -164,9 +164,12 @@ def test_of_two_commits_that_begin_together_one_is_refused(
     assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("folder", ["plain", "2013-09-01T00:00", "x: y", "a[1]", "{b}*"])
 def test_a_version_that_is_the_newest_still_is_told_without_a_list_of_the_log(
-    spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
+    table = str(tmp_path / folder / "table")
+    assert _append(spark.range(3).toDF("id"), table, 0) == 0
     log = delta._log(spark, table)
     # the log of a stream has thousands of files, and Delta lists them all
     unlisted = {name: getattr(log, name) for name in ("unsafeVolatileSnapshot", "logPath", "newDeltaHadoopConf")}

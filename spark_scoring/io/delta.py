@@ -375,8 +375,13 @@ def _is_newest(spark: SparkSession, log: Any, snapshot: Any) -> bool:
     files = folder.getFileSystem(log.newDeltaHadoopConf())
     if files.exists(names.unsafeDeltaFile(folder, snapshot.version() + 1)):
         return False
-    own = files.globStatus(names.unsafeDeltaFile(folder, snapshot.version())) or ()
-    return [one.getModificationTime() for one in own] == [snapshot.logSegment().lastCommitFileModificationTimestamp()]
+    try:
+        own = files.getFileStatus(names.unsafeDeltaFile(folder, snapshot.version()))
+    except Py4JJavaError as error:
+        if error.java_exception.getClass().getSimpleName() != "FileNotFoundException":
+            raise
+        return False
+    return bool(own.getModificationTime() == snapshot.logSegment().lastCommitFileModificationTimestamp())
 
 
 def _log(spark: SparkSession, path: str) -> Any:
