@@ -41,7 +41,7 @@ def cpu_s() -> float:
         if folder.name.isdigit():
             try:
                 # the command, in parentheses, may hold spaces
-                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                fields = (folder / "stat").read_text("utf-8").rpartition(")")[2].split()
             except (FileNotFoundError, ProcessLookupError):
                 continue  # it ended meanwhile; its parent has its seconds
             parents[int(folder.name)] = int(fields[1])

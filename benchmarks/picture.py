@@ -66,11 +66,11 @@ class Panel:
 @click.option("--to", type=click.Path(path_type=Path), default=HERE.parent / "docs" / "images" / "how-fast.svg")
 def main(results: Path, to: Path) -> None:
     """Draw the cells that stand in the results."""
-    panels = list(panels_of(results.read_text()))
+    panels = list(panels_of(results.read_text("utf-8")))
     if not panels:
         raise click.ClickException(f"{results} has no cell of scoring. Run benchmarks/scoring.py first.")
     to.parent.mkdir(parents=True, exist_ok=True)
-    to.write_text(drawn(panels))
+    to.write_text(drawn(panels), "utf-8")
     click.echo(f"{to}: {len(panels)} of {len(CELLS)} cells")
 
 

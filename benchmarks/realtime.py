@@ -67,7 +67,7 @@ def _world(folder: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         log = folder.with_suffix(".log")
         if start({"who": "make", "world": str(folder)}, log=log).wait() != 0:
-            raise click.ClickException(log.read_text()[-2000:])
+            raise click.ClickException(log.read_text("utf-8")[-2000:])
     return folder
 
 

@@ -77,7 +77,7 @@ class Runs:
         try:
             yield out
             if process.poll() is not None:
-                raise RuntimeError((out / "log").read_text()[-2000:])
+                raise RuntimeError((out / "log").read_text("utf-8")[-2000:])
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -143,7 +143,7 @@ def _committed(table: Path) -> np.ndarray:
     found = [np.empty((0, 2))]
     for file in sorted((table / "_delta_log").glob("*.json")):
         at = file.stat().st_mtime
-        for action in map(json.loads, file.read_text().splitlines()):
+        for action in map(json.loads, file.read_text("utf-8").splitlines()):
             if action.get("add", {}).get("dataChange"):
                 made = _made(table / action["add"]["path"])
                 found.append(np.column_stack([made, np.full(len(made), at)]))

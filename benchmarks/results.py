@@ -90,17 +90,17 @@ class Section:
 
     def begin(self, *, facts: str) -> None:
         """The section's head, with what the numbers were measured on."""
-        text = self.path.read_text() if self.path.exists() else TITLE
+        text = self.path.read_text("utf-8") if self.path.exists() else TITLE
         if _mark(self.name) not in text:
             text = f"{text.rstrip()}\n\n{_mark(self.name)}\n{_end(self.name)}\n"
         head = f"{_mark(self._head)}\n## {self.title}\n\n{facts}\n{_end(self._head)}"
-        self.path.write_text(self._with(text, name=self._head, block=head))
+        self.path.write_text(self._with(text, name=self._head, block=head), "utf-8")
 
     def put(self, cell: Cell, *, text: str) -> None:
         """The cell's block, in the place of an older one or at the section's end."""
         name = f"{self.name}/{cell.name}"
         new = f"{_mark(name)}\n{text}{_end(name)}"
-        self.path.write_text(self._with(self.path.read_text(), name=name, block=new))
+        self.path.write_text(self._with(self.path.read_text("utf-8"), name=name, block=new), "utf-8")
 
     @property
     def _head(self) -> str:

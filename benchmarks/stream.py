@@ -76,7 +76,7 @@ def _world(folder: Path) -> World:
 def _told(order: dict[str, str], *, log: Path) -> None:
     """A process did what it was told, to its end."""
     if start(order, log=log).wait() != 0:
-        raise click.ClickException(log.read_text()[-2000:])
+        raise click.ClickException(log.read_text("utf-8")[-2000:])
 
 
 def _cell(name: str, *, runs: Runs, seconds: float, warm_s: float) -> Iterator[str]:

@@ -148,7 +148,7 @@ class Runs:
         try:
             yield out / "scores"
             if process.poll() is not None:
-                raise RuntimeError((out / "log").read_text()[-2000:])
+                raise RuntimeError((out / "log").read_text("utf-8")[-2000:])
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -184,7 +184,7 @@ def commits(table: Path) -> list[Commit]:
 
 
 def _commit(file: Path, table: Path) -> Commit:
-    actions = [json.loads(line) for line in file.read_text().splitlines()]
+    actions = [json.loads(line) for line in file.read_text("utf-8").splitlines()]
     added = [action["add"] for action in actions if "add" in action and action["add"]["dataChange"]]
     files = tuple(table / one["path"] for one in added)
     rows = sum(json.loads(one.get("stats") or "{}").get("numRecords", 0) for one in added)

@@ -193,3 +193,23 @@ def test_examples_in_docstrings_hold() -> None:
     names = [found.name for found in pkgutil.walk_packages(spark_scoring.__path__, "spark_scoring.")]
     modules = [importlib.import_module(name) for name in names if not name.endswith("__main__")]
     assert [(module.__name__, failed) for module in modules if (failed := doctest.testmod(module).failed)] == []
+
+
+def without_encoding(call: ast.Call) -> bool:
+    """Whether a file is read or written as the locale says."""
+    name, words = call.func.attr if isinstance(call.func, ast.Attribute) else "", {word.arg for word in call.keywords}
+    first = call.args[0] if call.args else ast.Constant("r")
+    mode = first.value if isinstance(first, ast.Constant) else None
+    texts = {"read_text": not call.args, "write_text": len(call.args) == 1, "open": mode in ("r", "w", "a", "x")}
+    return texts.get(name, False) and "encoding" not in words
+
+
+def test_every_text_file_is_utf_8_whatever_the_locale() -> None:
+    files = [
+        file for folder in ("spark_scoring", "jobs", "tools", "benchmarks") for file in (HOME / folder).rglob("*.py")
+    ]
+    calls = [(file, node) for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))]
+    found = [
+        f"{file.name}:{node.lineno}" for file, node in calls if isinstance(node, ast.Call) and without_encoding(node)
+    ]
+    assert found == []

@@ -54,7 +54,7 @@ class Stage:
 
     def done(self) -> bool:
         good = (self.key, *self.enough)
-        return self.needs.exists() and self.stamp.exists() and self.stamp.read_text() in good
+        return self.needs.exists() and self.stamp.exists() and self.stamp.read_text("utf-8") in good
 
     def ensure(self) -> None:
         if self.done():
@@ -63,7 +63,7 @@ class Stage:
         self.stamp.unlink(missing_ok=True)
         try:
             self.make()
-            self.stamp.write_text(self.key)
+            self.stamp.write_text(self.key, "utf-8")
         except (SetupError, OSError) as error:
             raise SetupError(f"{self.name} failed:\n{error}") from error
         say(f"{self.name} … {time.monotonic() - started:.0f} s")
@@ -100,7 +100,7 @@ def run(*command: str | Path, environ: dict[str, str] | None = None) -> str:
 def usable_venv() -> bool:
     """Made here (after a move its scripts still name the old path), with its Python and pip in place."""
     script = VENV / "bin" / "pip"
-    if not (PYTHON.exists() and script.exists() and str(VENV) in script.read_text()):
+    if not (PYTHON.exists() and script.exists() and str(VENV) in script.read_text("utf-8")):
         return False
     probe: list[str | Path] = [PYTHON, "-I", "-c", "import sys, pip; sys.exit(sys.version_info < (3, 11))"]
     return subprocess.run(probe, capture_output=True).returncode == 0
@@ -168,7 +168,7 @@ def swapped(place: Path) -> Iterator[Path]:
 
 
 def check_jars(name: str, folder: Path) -> None:
-    pairs = [line.split() for line in (LOCKS / "jars.sha256").read_text().splitlines()]
+    pairs = [line.split() for line in (LOCKS / "jars.sha256").read_text("utf-8").splitlines()]
     wanted = {Path(file).name: digest for digest, file in pairs if Path(file).parent.name == name}
     given = {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in folder.glob("*.jar")}
     wrong = sorted(jar for jar in wanted.keys() | given.keys() if wanted.get(jar) != given.get(jar))
@@ -252,7 +252,7 @@ def side_by_side() -> list[Stage]:
 def locked(folder: Path) -> Iterator[None]:
     """One set-up at a time; the system frees the lock of a process that is gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "setup.lock").open("a") as file:
+    with (folder / "setup.lock").open("a", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

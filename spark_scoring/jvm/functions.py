@@ -104,7 +104,7 @@ def _classes(jvm: Any, sources: list[Path], *, package: str) -> dict[str, bytes]
 
 def _unit(sources: list[Path], *, package: str) -> str:
     """All sources as one compilation unit: one package line, every import once, then the classes."""
-    lines = [line for source in sorted(sources) for line in source.read_text().splitlines()]
+    lines = [line for source in sorted(sources) for line in source.read_text("utf-8").splitlines()]
     imports = sorted({line for line in lines if line.startswith("import ")})
     rest = [line for line in lines if not line.startswith(("import ", "package "))]
     return "\n".join([f"package {package};", *imports, *rest])

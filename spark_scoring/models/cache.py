@@ -31,7 +31,7 @@ def resident_bytes() -> int:
     """The memory of this process; 0 where the system does not tell it in this way."""
     if not STATM.exists():
         return 0
-    return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(STATM.read_text("utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(kw_only=True)

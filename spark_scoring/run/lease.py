@@ -151,7 +151,7 @@ def _machine() -> str:
     """The machine since its start, and on it the name space of process numbers: containers have their own."""
     parts = [socket.gethostname()]
     boot = Path("/proc/sys/kernel/random/boot_id")
-    parts += [boot.read_text().strip()] if boot.exists() else []
+    parts += [boot.read_text("utf-8").strip()] if boot.exists() else []
     space = Path("/proc/self/ns/pid")
     parts += [str(space.readlink())] if space.is_symlink() else []
     return " ".join(parts)
@@ -161,7 +161,7 @@ def _stat(pid: int) -> tuple[str, str] | None:
     """The state of a process and when it began, in the kernel's ticks; None if it is not there."""
     try:
         # the name in brackets may hold blanks
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        words = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
     except OSError:
         return None
     return None if words[0] in "ZX" else (words[0], words[19])

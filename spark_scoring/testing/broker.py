@@ -230,7 +230,7 @@ class KafkaBroker:
         ports = {"port": self.port, "controller_port": self._controller_port}
         # of two lines for the same setting the last one counts
         lines = PROPERTIES + "".join(f"{name}={value}\n" for name, value in self._settings.items())
-        self._config.write_text(lines.format(host=LOOPBACK, data=records, **ports))
+        self._config.write_text(lines.format(host=LOOPBACK, data=records, **ports), "utf-8")
         if self._identity.exists():
             return
         # 16 bytes in base64, and the first character may not be a dash
@@ -270,12 +270,12 @@ class KafkaBroker:
         try:
             with KafkaAdminClient(bootstrap_servers=self.servers, bootstrap_timeout_ms=2000) as admin:
                 # another broker may have the port: ours is known by its cluster id
-                return f"cluster.id={admin.describe_cluster()['cluster_id']}\n" in self._identity.read_text()
+                return f"cluster.id={admin.describe_cluster()['cluster_id']}\n" in self._identity.read_text("utf-8")
         except KafkaError:
             return False
 
     def _tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+        return "\n".join(self._log.read_text("utf-8", errors="replace").splitlines()[-20:])
 
     def _end(self, number: signal.Signals) -> None:
         process, guard, self._process, self._guard = self._process, self._guard, None, None
