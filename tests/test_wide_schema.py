@@ -231,6 +231,30 @@ def test_an_expression_of_another_type_is_refused_before_data_is_read(
         transform(wide, frame(spark, [GOOD], ROWS), tables(spark))
 
 
+def test_what_is_no_frame_or_no_version_of_a_table_is_refused(spark: SparkSession) -> None:
+    rows, known = frame(spark, [GOOD], ROWS), tables(spark)
+    stream = spark.readStream.format("rate").load().selectExpr("'a' as tail", "1 as seats")
+    kinds: list[tuple[Any, Any, str]] = [
+        (None, known, "rows: expected a Spark DataFrame, got builtins.NoneType."),
+        (rows.toPandas(), known, "rows: expected a Spark DataFrame, got pandas"),
+        (rows, list(known.values()), "tables: expected a mapping {table: frame}, got list."),
+        (
+            rows,
+            {**known, "planes": known["planes"].toPandas()},
+            "table 'planes': expected a Spark DataFrame, got pandas",
+        ),
+        (
+            rows,
+            {**known, "planes": stream},
+            "table 'planes': expected the table as it is at one version, from spark.read",
+        ),
+    ]
+    for given, there, message in kinds:
+        with pytest.raises(ConfigError) as caught:
+            WIDE.transform(given, there)
+        assert str(caught.value).startswith(message)
+
+
 def test_a_field_is_one_whatever_the_tables_view_is_called(spark: SparkSession) -> None:
     columns = {"k": "string", "t": "timestamp", "weather": "struct<temp:double>", "temp": "double"}
     wide = WideTable.unpack(

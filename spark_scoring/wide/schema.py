@@ -10,6 +10,7 @@ from spark_scoring.errors import (
     column_twice,
     name_not_free,
     table_not_given,
+    wrong_type,
 )
 from spark_scoring.spec.sql_tokens import quote
 from spark_scoring.spec.wide import Column as Declared
@@ -30,6 +31,7 @@ def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
 
     Raises: ConfigError, RunError.
     """
+    _check_frame(frame, where="rows")
     _check(frame, columns=wide.rows.columns, where="rows")
     taken = {name.lower() for name in (*wide.columns_added(), REJECTED)}
     for name in frame.columns:
@@ -45,18 +47,29 @@ def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
 def checked_tables(tables: Mapping[str, DataFrame], *, contracts: Iterable[Table]) -> dict[str, DataFrame]:
     """The declared columns of each table, in their declared order and spelling.
 
-    Raises: RunError.
+    Raises: ConfigError, RunError.
     """
+    if not isinstance(tables, Mapping):
+        raise wrong_type("tables", given=type(tables).__name__, expected="a mapping {table: frame}")
     given = {name.lower(): frame for name, frame in tables.items()}
     checked = {}
     for contract in contracts:
         if contract.name.lower() not in given:
             raise table_not_given(contract.name, given=tables)
         frame, where = given[contract.name.lower()], f"table '{contract.name}'"
+        _check_frame(frame, where=where)
+        if frame.isStreaming:
+            raise wrong_type(where, given="a stream", expected="the table as it is at one version, from spark.read")
         _check(frame, columns=contract.columns, where=where)
         # named: of a view or a catalog table a column would keep its qualifier, and `a.b` could mean either
         checked[contract.name] = frame.selectExpr(*[named(column(one.name), one.name) for one in contract.columns])
     return checked
+
+
+def _check_frame(frame: object, *, where: str) -> None:
+    if not isinstance(frame, DataFrame):
+        kind = type(frame)
+        raise wrong_type(where, given=f"{kind.__module__}.{kind.__qualname__}", expected="a Spark DataFrame")
 
 
 def _check(frame: DataFrame, *, columns: Iterable[Declared], where: str) -> None:
