@@ -129,6 +129,7 @@ def test_each_command_has_help_with_an_example() -> None:
         (("replay", "job.yaml"), "Missing option '--reason'"),
         (("explain", "job.yaml", "f001"), "Missing argument 'TIME'"),
         (("explain", "job.yaml", "f001", "noon"), "TIME: 'noon' is no instant"),
+        (("explain", "job.yaml", "f001", "0001-01-01T00:00+14:00"), "TIME: '0001-01-01T00:00+14:00' is no instant"),
     ],
 )
 def test_wrong_usage(words: tuple[str, ...], message: str, capfd: pytest.CaptureFixture[str]) -> None:
@@ -167,6 +168,8 @@ def test_a_file_that_is_no_yaml(tmp_path: Path, capfd: pytest.CaptureFixture[str
     [
         (("--from", "yesterday", "--to", "2013-09-03"), "--from: 'yesterday' is no instant"),
         (("--from", "2013-09-03", "--to", "2013-09-03"), "--from 2013-09-03 is not before --to 2013-09-03"),
+        (("--from", "0001-01-01T00:00:00+14:00", "--to", "2013-09-03"), "--from: '0001-01-01T00:00:00+14:00' is no"),
+        (("--from", "2013-09-03", "--to", "9999-12-31T23:00:00-14:00"), "--to: '9999-12-31T23:00:00-14:00' is no"),
         ((*DAYS, "--cut", "1 day"), "--cut: '1 day' is not allowed here"),
         ((*DAYS, "--cut", "0d"), "--cut: '0d' is not allowed here"),
     ],

@@ -82,6 +82,7 @@ SECRET = "S3cret/@"
      ("kafka/options", "${PW}", "kafka.options: expected a mapping {option: text}, got a value that is not shown."),
      ("kafka/options", SECRET, "kafka.options: expected a mapping {option: text}, got a value that is not shown."),
      ("kafka/options", {"a": f"pa${{{SECRET}}}ss"}, "kafka.options.a: '${…}' stands for an environment variable, and"),
+     ("kafka/options", {"a": f"pa${{PW {SECRET}"}, "kafka.options.a: '${' begins the name of an environment variable,"),
      ("tables/planes/options", [SECRET], "tables.planes.options: expected a mapping {option: text}, got a list."),
      ("kafka/start", "${PW}", "kafka.start: '${PW}' is not allowed here. Allowed: earliest, latest."),
      ("kafka/max_rows_per_batch", "a${PW}", "kafka.max_rows_per_batch: expected a whole number, got the text 'a${PW}'"),
@@ -118,6 +119,23 @@ def test_models_in_every_role() -> None:
     assert [(model.role, model.share) for model in job.models] == [
         ("champion", None), ("challenger", 0.1), ("shadow", None), ("shadow", None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "/data/a:b",
+        "./a:b",
+        "x/12:30 y",
+        "s3a://k:s@b/x",
+        "hdfs://h:9000/x",
+        "abfss://c@acc/x",
+        "dbfs:/x",
+        "file:///a:b",
+    ],
+)
+def test_a_colon_in_a_path_is_no_mistake(given: str) -> None:
+    assert unpack(setting("output/batch", given)).output.batch == given
 
 
 def test_a_challenger_in_python_has_a_share_too() -> None:
@@ -296,6 +314,11 @@ ERRORS: list[tuple[str, Any, str]] = [
             f"job.yaml: {path.replace('/', '.')}: '/a\\0b' is not allowed here. Allowed: a path, which holds no",
         )
         for path in ("state", "output/batch", "output/stream", "rows/batch/delta", "tables/planes/delta")
+    ],
+    *[
+        (path, given, f"job.yaml: {path.replace('/', '.')}: '{given}' is not allowed here. Allowed: a path that begins")
+        for path in ("state", "output/batch", "output/stream", "rows/batch/delta", "tables/planes/delta")
+        for given in ("a:b/t", "2013-09-01T00:00", "file:x", ":x")
     ],
     ("models/champion", "models:/m/abc", "job.yaml: models.champion: 'models:/m/abc' is not allowed here."),
     ("trust", ["abc"], "job.yaml: trust[0]: 'abc' is not allowed here. Allowed: a model URI"),

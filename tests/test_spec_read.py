@@ -68,6 +68,9 @@ def test_variables() -> None:
     assert expand(reader, environ={"X": "1", "Y": "${X}"}) == {"a": ["1/b", "${X}", 1], "c": "1${X}"}
     with pytest.raises(ConfigError, match=r"j: a\[0\]: environment variable 'X' is not set"):
         expand(reader, environ={})
+    assert expand(Reader(value=["$", "$X", "{$", "$${X"], source="j"), environ={}) == ["$", "$X", "{$", "${X"]
+    with pytest.raises(ConfigError, match=r"j: a: '\$\{' begins the name of an environment variable"):
+        expand(Reader(value={"a": "x/${X"}, source="j"), environ={"X": "1"})
 
 
 @given(st.integers(1, 80_000), st.sampled_from(["s", "m", "h"]))

@@ -51,6 +51,14 @@ def duration(option: str, text: str) -> timedelta:
     return Reader(value=text, source=option).duration()
 
 
+def place(option: str, text: str) -> str:
+    """A path that Spark can read or write.
+
+    Raises: ConfigError.
+    """
+    return Reader(value=text, source=option).place()
+
+
 def moment(option: str, text: str) -> datetime:
     """An instant such as 2013-09-01, UTC.
 
@@ -58,7 +66,8 @@ def moment(option: str, text: str) -> datetime:
     """
     try:
         return instant(text)
-    except ValueError:
+    except (ValueError, OverflowError):
+        # a zone may shift the first and the last day out of the years 1 to 9999
         raise errors.wrong_instant(option, given=text) from None
 
 

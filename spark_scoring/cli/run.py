@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from spark_scoring import errors, show
-from spark_scoring.cli.options import JOB, JSON, duration, interval, now, span, spark_for, told_to_stop
+from spark_scoring.cli.options import JOB, JSON, duration, interval, now, place, span, spark_for, told_to_stop
 from spark_scoring.spec.job import LANES, REALTIME, Job
 from spark_scoring.spec.wide import WideTable
 
@@ -67,7 +67,7 @@ def widen(
     from spark_scoring.run.widen import widen as widened
 
     spec = Job.load(job)
-    within = span(start, end, cut)
+    within, out = span(start, end, cut), place("--out", out)
     wide = WideTable.load(wide_path) if wide_path else None
     actuals = [spec.actual(name, where="--with").name for name in names]
     spark = spark_for(spec)
@@ -108,6 +108,7 @@ def package(wide_path: str, model: str, sample: str, features: str | None, as_js
     from spark_scoring.run.session import session
     from spark_scoring.run.widen import sample as sampled
 
+    sample = place("--sample", sample)
     wide, names = WideTable.load(wide_path), features.split(",") if features else None
     with show.working(f"package {options['name']}"), TemporaryDirectory() as scratch:
         fitted = read_source(model, Path(scratch) / "source", registry=options["registry"], trust=options.pop("trust"))

@@ -32,6 +32,13 @@ def no_variable_name(where: str) -> ConfigError:
     )
 
 
+def open_variable(where: str) -> ConfigError:
+    return ConfigError(
+        f"{where}: '${{' begins the name of an environment variable, and the '}}' after it is missing. "
+        "Add it, or write $${ for plain text."
+    )
+
+
 def unknown_key(where: str, *, given: str, allowed: Iterable[str]) -> ConfigError:
     names = tuple(allowed)
     return ConfigError(f"{where}: unknown key '{cut(given)}'.{did_you_mean(given, names)} Allowed: {listed(names)}.")

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from spark_scoring.errors import no_variable_name, unset_variable
+from spark_scoring.errors import no_variable_name, open_variable, unset_variable
 from spark_scoring.spec.read import Reader
 from spark_scoring.spec.shown import Filled
 
 LONGEST_PATH = 1000
-_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)\}")
+_VARIABLE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -19,6 +19,8 @@ def substitute(value: Any, *, environ: Mapping[str, str], where: str) -> Any:
     def replaced(match: re.Match[str]) -> str:
         if match[0] == "$${":
             return "${"
+        if not match[2]:
+            raise open_variable(where)
         if match[1] in environ:
             return environ[match[1]]
         # what is no name may be a part of a password

@@ -232,6 +232,9 @@ class Reader:
         if "\0" in path:
             given = self.shown.replace("\0", "\\0")
             raise bad_value(self.where, given=given, allowed="a path, which holds no character NUL")
+        if re.match(r"[^/]*:(?!/)", path):
+            # Hadoop takes what stands before the ':' for a scheme
+            raise bad_value(self.where, given=self.shown, allowed="a path that begins with /, ./ or a scheme and /")
         return path
 
     def bool(self) -> bool:
