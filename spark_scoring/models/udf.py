@@ -37,6 +37,7 @@ class ScoredModel:
 
     `columns`: where its features stand in the frame, by their names in lower case, if not under their own.
     `compiled`: its form for the JVM, if it is to be scored there; `why` says why it is, or is not.
+    `share`: the challenger's, of the traffic.
     """
 
     role: str
@@ -44,6 +45,7 @@ class ScoredModel:
     compiled: Compiled | None = None
     why: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    share: float | None = None
 
     def column(self, feature: Feature) -> str:
         """The frame's column that holds a feature, in lower case."""

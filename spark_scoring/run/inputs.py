@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,7 +15,7 @@ from spark_scoring.models.flavor import resolve
 from spark_scoring.models.store import cache_beside, temporary_cache
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
-from spark_scoring.spec.plan import ModelPin
+from spark_scoring.spec.plan import ModelPin, Plan, Settings
 from spark_scoring.spec.union import union_of
 from spark_scoring.spec.wide import WideTable
 
@@ -73,7 +73,8 @@ def load_pinned(spark: SparkSession, job: Job, pins: Sequence[ModelPin]) -> tupl
     """
     models = []
     for pinned in pins:
-        ref = ModelRef(role=pinned.role, uri=_uri_of(job, pinned), runtime=pinned.runtime)
+        share = _share_of(job, pinned)
+        ref = ModelRef(role=pinned.role, uri=_uri_of(job, pinned), share=share, runtime=pinned.runtime)
         model = load_model(spark, job, ref)
         if model.package.digest != pinned.digest:
             raise errors.other_digest(ref.uri, planned=pinned.digest, found=model.package.digest)
@@ -87,10 +88,16 @@ def _uri_of(job: Job, pinned: ModelPin) -> str:
     return plain[0] if plain else f"models:/{pinned.model}/{pinned.version}"
 
 
+def _share_of(job: Job, pinned: ModelPin) -> float | None:
+    # plans did not always say it
+    now = next((ref.share for ref in job.models if ref.role == pinned.role), None)
+    return now if pinned.share is None else pinned.share
+
+
 def load_model(spark: SparkSession, job: Job, ref: ModelRef) -> ScoredModel:
     """One model of the job, admitted: its golden sample gives the recorded scores where it will be scored."""
     package = resolve(ref.uri, registry=job.registry, cache_dir=_cache(job), trust=job.trust)
-    return admitted(spark, package, role=ref.role, runtime=ref.runtime)
+    return replace(admitted(spark, package, role=ref.role, runtime=ref.runtime), share=ref.share)
 
 
 def wides_of(models: Sequence[ScoredModel]) -> tuple[WideTable, ...]:
@@ -118,9 +125,25 @@ def model_pins(models: Sequence[ScoredModel]) -> tuple[ModelPin, ...]:
             version=m.package.version,
             digest=m.package.digest,
             runtime=m.runtime,
+            share=m.share,
         )
         for m in models
     )
+
+
+def settings_of(job: Job) -> Settings:
+    """What the plan of a stream's commit writes down of the job's file."""
+    assert job.stream is not None
+    return Settings(keep=job.output.keep, time_unit=job.stream.time_unit, unknown=job.stream.unknown)
+
+
+def as_planned(job: Job, plan: Plan) -> Job:
+    """The job with the settings of an earlier plan of its stream; with its own where the plan has none."""
+    if (then := plan.settings) is None:
+        return job
+    assert job.stream is not None
+    topic = replace(job.stream, time_unit=then.time_unit, unknown=then.unknown)
+    return replace(job, stream=topic, output=replace(job.output, keep=then.keep))
 
 
 def _cache(job: Job) -> Path:

@@ -68,6 +68,7 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
         input=Offsets(ranges=ranges, topic_ids=ids),
         tables=tables.versions,
         models=inputs.model_pins(serving.models),
+        settings=inputs.settings_of(job),
         feed_lag=_feed_lag(context, topics, ranges),
         refused=tuple(name for name, _ in serving.refused),
     )

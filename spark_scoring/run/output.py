@@ -80,7 +80,7 @@ def unstamped(frame: DataFrame, *, job: Job, models: Sequence[ScoredModel]) -> D
     # a model runs on every row that any wide table lets through; what its own rejects is told below
     through = " or ".join(f"{space.rejected} is null" for space in spaces)
     frame = score_rows(frame, reading, where=F.expr(through))
-    frame = frame.selectExpr("*", f"{_drawn(job, wide)} as __drawn", f"({through}) as __through")
+    frame = frame.selectExpr("*", f"{_drawn(job, models, wide)} as __drawn", f"({through}) as __through")
     frame = frame.selectExpr("*", f"{_entries(placed)} as __scores")
     served = _of_served(placed, [f"get(__scores, {i})" for i in range(len(placed))])
     refused = _of_served(placed, [one.space.rejected for one in placed])
@@ -101,9 +101,9 @@ class _Placed:
 _FAILED = "if(__served.reason is null, null, named_struct('code', __served.reason, 'detail', __served.detail))"
 
 
-def _drawn(job: Job, wide: WideTable) -> str:
+def _drawn(job: Job, models: Sequence[ScoredModel], wide: WideTable) -> str:
     """Whether the challenger serves the row."""
-    share = next((ref.share or 0.0 for ref in job.models if ref.role == "challenger"), 0.0)
+    share = next((model.share or 0.0 for model in models if model.role == "challenger"), 0.0)
     keys = ", ".join(f"cast({column(name)} as string)" for name in wide.rows.key)
     return f"pmod(xxhash64({quote(job.name)}, {keys}), 10000L) < {share * 10_000!r}D"
 

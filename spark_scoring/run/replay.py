@@ -68,6 +68,7 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
         input=Replay(reason=reason, moved={}),
         tables=tables.versions,
         models=inputs.model_pins(models),
+        settings=inputs.settings_of(job),
     )
     return insisting(
         plan.commit_id, lambda: _attempt(spark, job, plan, models=models, tables=tables, reason=reason, within=within)

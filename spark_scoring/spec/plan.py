@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 FORMAT = 1
+ROLES = ("champion", "challenger", "shadow")
 
 Ranges = Mapping[str, Mapping[int, tuple[int, int]]]
 """topic -> partition -> (from, until), half open."""
@@ -77,13 +78,33 @@ class Replay:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPin:
-    """One model of a commit: registered name, version, the digest of its files, and what it was scored in."""
+    """One model of a commit: registered name, version, the digest of its files, and what it was scored in.
+
+    `share`: the challenger's, of the traffic.
+    """
 
     role: str
     model: str
     version: str
     digest: str
     runtime: str = "arrow"
+    share: float | None = None
+
+    def pack(self) -> dict[str, Any]:
+        packed = {"model": self.model, "version": self.version, "digest": self.digest, "runtime": self.runtime}
+        return packed if self.share is None else {**packed, "share": self.share}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a stream's rows depend on in the job's file: what is kept of them, and how their JSON is read."""
+
+    keep: tuple[str, ...]
+    time_unit: str | None = None
+    unknown: str = "ignore"
+
+    def pack(self) -> dict[str, Any]:
+        return {"keep": list(self.keep), "time_unit": self.time_unit, "unknown": self.unknown}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +121,7 @@ class Plan:
     """What a commit read and with which models; equal plans over equal data give equal rows.
 
     `tables` maps a name to its pinned version (`None`: not a versioned table). `feed_lag` counts, for each
-    feed, the records that its topic already held and this commit had not read.
+    feed, the records that its topic already held and this commit had not read. `settings`: of a stream's commits.
     """
 
     commit_id: str
@@ -108,6 +129,7 @@ class Plan:
     input: Interval | Offsets | Replay
     tables: Mapping[str, int | None]
     models: tuple[ModelPin, ...]
+    settings: Settings | None = None
     counts: Counts | None = None
     feed_lag: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
@@ -119,6 +141,7 @@ class Plan:
             "scored": self.counts.scored,
             "rejected": self.counts.rejected,
         }
+        settings = {} if self.settings is None else {"settings": self.settings.pack()}
         return {
             "format": FORMAT,
             "commit_id": self.commit_id,
@@ -126,13 +149,14 @@ class Plan:
             "input": self.input.pack(),
             "tables": dict(self.tables),
             "models": _pack_models(self.models),
+            **settings,
             "counts": counts,
             "feed_lag": dict(self.feed_lag),
             "refused": list(self.refused),
         }
 
     def dump(self) -> str:
-        """One line of JSON, keys in a fixed order."""
+        """One line of JSON, keys sorted as texts."""
         return json.dumps(self.pack(), sort_keys=True)
 
     @classmethod
@@ -145,6 +169,7 @@ class Plan:
             input=_unpack_input(given["input"]),
             tables=dict(given["tables"]),
             models=_unpack_models(given["models"]),
+            settings=_unpack_settings(given.get("settings")),
             counts=counts and Counts(rows=counts["in"], scored=counts["scored"], rejected=counts["rejected"]),
             feed_lag=dict(given["feed_lag"]),
             refused=tuple(given["refused"]),
@@ -177,12 +202,23 @@ def _pack_models(models: tuple[ModelPin, ...]) -> dict[str, Any]:
     for pin in models:
         same = sum(1 for key in packed if key == pin.role or key.startswith(f"{pin.role}_"))
         key = pin.role if same == 0 else f"{pin.role}_{same + 1}"
-        packed[key] = {"model": pin.model, "version": pin.version, "digest": pin.digest, "runtime": pin.runtime}
+        packed[key] = pin.pack()
     return packed
 
 
 def _unpack_models(given: Mapping[str, Any]) -> tuple[ModelPin, ...]:
-    return tuple(ModelPin(role=key.split("_")[0], **values) for key, values in given.items())
+    # in the order of a job, that of the columns which were written: the keys of `dump` are sorted as texts
+    return tuple(ModelPin(role=key.split("_")[0], **given[key]) for key in sorted(given, key=_place))
+
+
+def _place(key: str) -> tuple[int, int]:
+    """Where a key of `models` stands in a job: by its role, and its number in it."""
+    role, _, number = key.partition("_")
+    return ROLES.index(role), int(number or 1)
+
+
+def _unpack_settings(given: Mapping[str, Any] | None) -> Settings | None:
+    return None if given is None else Settings(**{**given, "keep": tuple(given["keep"])})
 
 
 def _unpack_landed(given: Mapping[str, Any] | None) -> Landed | None:

@@ -93,7 +93,7 @@ def _in_stream(spark: SparkSession, job: Job, asked: Asked) -> Found:
     models = models if plan.models == newest.models else inputs.load_pinned(spark, job, plan.models)
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     return Found(
-        rows=rows_again(row, job, tables.wide).persist(),
+        rows=rows_again(row, inputs.as_planned(job, plan), tables.wide).persist(),
         equal=equal,
         origin=f"{at}; models and tables of commit {plan.commit_id}",
         key=tuple(key.items()),

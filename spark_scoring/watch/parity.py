@@ -5,30 +5,33 @@
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.errors import RunError
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
+from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import inputs, ledger, output
 from spark_scoring.run.ledger import Commit
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.reach import reach_of
-from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Plan
+from spark_scoring.spec.job import KEEP, Job
+from spark_scoring.spec.plan import ModelPin, Plan, Settings
 from spark_scoring.spec.wide import WideTable
+from spark_scoring.watch.bits import differs
+from spark_scoring.wide.frames import column
 
 COMPARED = (
     "event_time", "event_date", "outcome", "reason", "reason_detail", "score", "label", "model", "model_version",
     "role", "scores", "features", "input", "raw",
 )  # fmt: skip
-EXACT_JSON = {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX"}
-ORIGIN = ("topic", "partition", "offset")
+ORIGIN = ("topic", "topic_id", "partition", "offset")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ class Exact:
 
 @dataclass(frozen=True, kw_only=True)
 class Late:
-    """Rows scored again on today's tables: how many differ, in the score and per feature."""
+    """Rows scored again on today's tables: how many differ, in the score and per feature that was kept."""
 
     rows: int
     score: int
@@ -58,8 +61,9 @@ class Late:
 
     @property
     def share(self) -> float:
-        """The share of rows for which any feature differs."""
-        return self.any_feature / self.rows if self.rows else 0.0
+        """The share of rows for which any feature differs; where no features were kept, the score."""
+        different = self.any_feature if self.features else self.score
+        return different / self.rows if self.rows else 0.0
 
 
 def exact(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Exact:
@@ -67,8 +71,7 @@ def exact(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Exact:
 
     Raises: RunError: the output does not keep `input`.
     """
-    if "input" not in spark.read.format("delta").load(str(job.output.stream)).columns:
-        raise errors.nothing_kept(str(job.output.stream))
+    _check_kept(spark, job)
     rows, different, checked = 0, 0, 0
     by_column: dict[str, int] = {}
     skipped: list[tuple[str, str]] = []
@@ -83,38 +86,43 @@ def exact(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Exact:
         checked += len(ids)
         rows += compared["rows"]
         different += compared["different"]
-        for column in (name for name in COMPARED if compared.get(name)):
-            by_column[column] = by_column.get(column, 0) + compared[column]
+        for name, count in compared["columns"].asDict().items():
+            by_column[name] = by_column.get(name, 0) + count
     return Exact(
         commits=checked,
         rows=rows,
         different=different,
-        columns=tuple(by_column.items()),
+        columns=tuple((name, count) for name, count in by_column.items() if count),
         not_checkable=tuple(skipped),
     )
 
 
 def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
-    """Score the commits' good rows again on today's tables, with the models of the newest of them."""
+    """Score the commits' good rows again on today's tables, with the models of the newest of them.
+
+    Raises: RunError: the output does not keep `input`, or one of the models is gone.
+    """
+    _check_kept(spark, job)
     newest = commits[-1].plan
+    job = replace(job, output=replace(job.output, keep=KEEP))
     models = inputs.load_pinned(spark, job, newest.models)
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
-    then = _written(spark, job, [c.plan.commit_id for c in commits]).where("outcome = 'scored'")
+    then = _written(spark, job, [c.plan.commit_id for c in commits]).where("outcome = 'scored' and input is not null")
     again = rows_again(then, job, tables.wide)
     reach = reach_of(again, tables.wide)
     now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=newest, reach=reach)
-    features = [feature.name for feature in models[0].package.features]
-    differs = {name: ~F.col(f"then.features.`{name}`").eqNullSafe(F.col(f"now.features.`{name}`")) for name in features}
+    other = {name: _other(name) for name in _features_kept(then, models[0])}
     any_differs = F.lit(False)
-    for condition in differs.values():
+    for condition in other.values():
         any_differs = any_differs | condition
+    each = F.struct(F.lit(0), *[F.count_if(condition).alias(name) for name, condition in other.items()])
     counts = (
         _joined(then, now)
         .agg(
             F.count(F.lit(1)).alias("rows"),
             F.count_if(~F.col("then.score").eqNullSafe(F.col("now.score"))).alias("score"),
             F.count_if(any_differs).alias("any"),
-            F.struct(*[F.count_if(condition).alias(name) for name, condition in differs.items()]).alias("features"),
+            each.alias("features"),
         )
         .first()
     )
@@ -122,15 +130,33 @@ def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
     return Late(
         rows=counts["rows"],
         score=counts["score"],
-        features=tuple(counts["features"].asDict().items()),
+        features=tuple(zip(other, counts["features"][1:], strict=True)),
         any_feature=counts["any"],
     )
 
 
+def _check_kept(spark: SparkSession, job: Job) -> None:
+    if "input" not in spark.read.format("delta").load(str(job.output.stream)).columns:
+        raise errors.nothing_kept(str(job.output.stream))
+
+
+def _features_kept(then: DataFrame, model: ScoredModel) -> list[str]:
+    """The model's features that the table has."""
+    kept = then.schema["features"].dataType if "features" in then.columns else T.StructType()
+    assert isinstance(kept, T.StructType)
+    there = {name.lower() for name in kept.fieldNames()}
+    return [feature.name for feature in model.package.features if feature.name.lower() in there]
+
+
+def _other(feature: str) -> Column:
+    then, now = (F.col(f"{side}.features.{column(feature)}") for side in ("then", "now"))
+    return F.col("then.features").isNotNull() & ~then.eqNullSafe(now)
+
+
 def _same_inputs(commits: Iterable[Commit]) -> Iterable[tuple[Plan, list[str]]]:
-    def inputs_of(commit: Commit) -> tuple[list[tuple[str, int | None]], list[tuple[str, str]]]:
+    def inputs_of(commit: Commit) -> tuple[list[tuple[str, int | None]], tuple[ModelPin, ...], Settings | None]:
         plan = commit.plan
-        return sorted(plan.tables.items()), [(pin.role, pin.digest) for pin in plan.models]
+        return sorted(plan.tables.items()), plan.models, plan.settings
 
     for _, group in groupby(commits, key=inputs_of):
         same = list(group)
@@ -138,21 +164,23 @@ def _same_inputs(commits: Iterable[Commit]) -> Iterable[tuple[Plan, list[str]]]:
 
 
 def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataFrame:
+    job = inputs.as_planned(job, plan)
+    if plan.settings is not None and "input" not in plan.settings.keep:
+        raise errors.nothing_kept(str(job.output.stream))
     models = inputs.load_pinned(spark, job, plan.models)
     tables = inputs.at_versions(inputs.pin_tables(spark, job, inputs.one_wide(models)), plan.tables)
     then = _written(spark, job, ids)
     again = rows_again(then, job, tables.wide)
     reach = reach_of(again, tables.wide)
     now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=plan, reach=reach)
-    names = [name for name in COMPARED if name in then.columns and name in now.columns]
-    differs = {name: ~_bits(f"then.{name}").eqNullSafe(_bits(f"now.{name}")) for name in names}
+    other = differs((*tables.wide.rows.key, *COMPARED), then=then.schema, now=now.schema)
     missing = F.col("then.source").isNull() | F.col("now.source").isNull()
     any_differs = missing
-    for condition in differs.values():
+    for condition in other.values():
         any_differs = any_differs | condition
-    counts = [F.count_if(condition).alias(name) for name, condition in differs.items()]
+    counts = F.struct(*[F.count_if(condition).alias(name) for name, condition in other.items()]).alias("columns")
     total = (F.count(F.lit(1)).alias("rows"), F.count_if(any_differs).alias("different"))
-    return _joined(then, now).agg(*total, *counts)
+    return _joined(then, now).agg(*total, counts)
 
 
 def _written(spark: SparkSession, job: Job, ids: Sequence[str]) -> DataFrame:
@@ -178,11 +206,6 @@ def _joined(then: DataFrame, now: DataFrame) -> DataFrame:
     left = then.select(*then.columns, F.struct(*[F.col(f"source.{n}") for n in ORIGIN]).alias("__at")).alias("then")
     right = now.select(*now.columns, F.struct(*[F.col(f"source.{n}") for n in ORIGIN]).alias("__at")).alias("now")
     return left.join(right, F.col("then.__at") == F.col("now.__at"), "full")
-
-
-def _bits(name: str) -> Column:
-    # text tells -0.0 from 0.0, and every double from its neighbours
-    return F.to_json(F.struct(F.col(name).alias("value")), EXACT_JSON)
 
 
 def commits_of(spark: SparkSession, job: Job, *, last: int | None) -> tuple[Commit, ...]:

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
 from spark_scoring.io import files
-from spark_scoring.run import records
+from spark_scoring.run import inputs, records
 from spark_scoring.run.records import Record
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Interval, Plan
@@ -76,8 +76,9 @@ def oldest(spark: SparkSession, job: Job) -> str | None:
 def plan_of(job: Job, run_id: str, *, clock: datetime, tables: Mapping[str, int | None], models: tuple) -> Plan:  # type: ignore[type-arg]
     """What a run pins."""
     return Plan(
-        commit_id=f"{job.name}/{run_id}", clock=clock, input=Interval(bounds=None), tables=tables, models=models
-    )
+        commit_id=f"{job.name}/{run_id}", clock=clock, input=Interval(bounds=None), tables=tables, models=models,
+        settings=inputs.settings_of(job),
+    )  # fmt: skip
 
 
 def landing_start(spark: SparkSession, job: Job, latest: Mapping[int, int]) -> dict[int, int]:
