@@ -121,6 +121,31 @@ def test_explain_tells_of_each_model_s_own_steps_and_scores(world: World) -> Non
         assert [model.role for model in found.models if model.served] == ([row["role"]] if row["role"] else [])
 
 
+def test_a_run_that_goes_on_keeps_the_order_and_the_share_of_its_plan(world: World) -> None:
+    ours, theirs = "models:/late@champion", "models:/later@champion"
+    models = {"champion": ours, "challenger": {"model": theirs, "share": 0.5}, "shadow": [theirs, ours]}
+    expected = scored(world, "both", models)
+    job = make_world(world.spark, world.folder / "both", models=models, registry=world.job.registry).job
+    job = replace(job, name="both")
+    tenth = tuple(replace(model, share=0.1) if model.role == "challenger" else model for model in job.models)
+
+    def die(plan: object) -> None:
+        raise KeyboardInterrupt
+
+    cut = Span(start=SPAN.start, end=SPAN.end, cut=timedelta(days=1))
+    with pytest.raises(KeyboardInterrupt):
+        batch.score(world.spark, job, span=cut, clock=NOW, progress=die)
+    batch.score(world.spark, replace(job, models=tenth), span=cut, clock=NOW, resume=True)
+    rows = world.spark.read.format("delta").load(str(job.output.batch)).collect()
+
+    def told(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return row["role"], row["score"], [(one["role"], one["model"], one["score"]) for one in row["scores"]]
+
+    assert {row["id"]: told(row.asDict(recursive=True)) for row in rows} == {
+        key: told(row) for key, row in expected.items()
+    }
+
+
 def test_steps_are_shared_where_they_and_all_they_read_are_equal() -> None:
     assert shared_steps([(LATE, LATE.steps), (LATER, LATER.steps)]) == (LATE.steps[0], LATE.steps[1], LATE.steps[3])
     assert shared_steps([(LATE, LATE.steps)]) == LATE.steps
