@@ -234,5 +234,5 @@ def test_too_few_slots_are_told_before_anything_starts(
 def test_an_output_belongs_to_one_lane(world: World, broker: KafkaBroker) -> None:
     rows(world, broker, 0, 5)
     stream.stream(world.spark, replace(world.job, lane="micro-batch"), once=True, now=now, stop=threading.Event())
-    with pytest.raises(StateError, match="another lane"):
+    with pytest.raises(StateError, match="lane 'micro-batch'"):
         run(world)

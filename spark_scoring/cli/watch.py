@@ -103,9 +103,12 @@ def explain(job: str, key: str, time: str, stream: bool, as_json: bool) -> None:
 @JOB
 @click.option("--accept-new-topic", is_flag=True, help="Go on with a topic that was deleted and created again.")
 @click.option("--accept-loss", is_flag=True, help="Go on without records that the broker has removed.")
+@click.option("--score-again", is_flag=True, help="On the real-time lane: score again all that is not in the table.")
 @click.option("--reason", metavar="TEXT", help="Why that is accepted; kept in the table's log with who did it.")
 @JSON
-def recover(job: str, accept_new_topic: bool, accept_loss: bool, reason: str | None, as_json: bool) -> None:
+def recover(
+    job: str, accept_new_topic: bool, accept_loss: bool, score_again: bool, reason: str | None, as_json: bool
+) -> None:
     """Let the next 'stream' of JOB begin anew where the output's own log ends. The old checkpoint is kept beside.
 
     A stream of JOB that is stopped or out of reach, and wakes up later, can commit nothing from then on.
@@ -121,7 +124,8 @@ def recover(job: str, accept_new_topic: bool, accept_loss: bool, reason: str | N
     if spec.stream is None or spec.output.stream is None:
         raise errors.missing_part(spec.path, part="rows.stream and output.stream", command="recover")
     by, at = f"{getpass.getuser()}@{socket.gethostname()}", now().isoformat(timespec="seconds")
-    consent = generation.Consent(by=by, at=at, new_topic=accept_new_topic, loss=accept_loss, reason=reason)
+    accepted = {"new_topic": accept_new_topic, "loss": accept_loss, "again": score_again}
+    consent = generation.Consent(by=by, at=at, reason=reason, **accepted)
     found = generation.recover(spark_for(spec), spec, consent=consent)
     show.result(found.pack(), as_json=as_json, title="the next 'stream' begins here")
 

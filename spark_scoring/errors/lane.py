@@ -18,17 +18,19 @@ def too_few_slots(job: str, *, partitions: int, slots: int) -> ConfigError:
     )
 
 
-def other_lane(job: str, *, lane: str, table: str) -> StateError:
+def other_lane(job: str, *, lane: str, other: str, table: str, state: str) -> StateError:
     return StateError(
-        f"{job}: {table} holds commits of this job that another lane than '{lane}' made, which counts its offsets "
-        "over another topic. Give this lane an 'output.stream' and a 'state' of its own."
+        f"{job}: {table} and {state} are those of lane '{other}', which counts its offsets over another topic than "
+        f"'{lane}'. Go on with --lane {other}, or 'lane: {other}' in the job; or give lane '{lane}' an 'output.stream' "
+        "and a 'state' of its own."
     )
 
 
-def unknown_run(topic: str, *, run: str, folder: str) -> StateError:
+def unknown_run(topic: str, *, run: str, folder: str, job: str) -> StateError:
     return StateError(
-        f"topic '{topic}' holds scores of run {run}, of which {folder} holds no plan. "
-        "Put the folder back: without the plan nobody knows which tables and models they were made with."
+        f"topic '{topic}' holds scores of run {run}, of which {folder} holds no plan: without it nobody knows which "
+        "tables and models they were made with. Put the folder back; or leave them out, and have all that is not in "
+        f"the table scored again, with: spark-scoring recover {job} --score-again"
     )
 
 

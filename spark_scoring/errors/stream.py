@@ -127,6 +127,13 @@ def second_stream(job: str, *, where: str) -> RunError:
     )
 
 
+def state_of_another(job: str, *, state: str, whose: str) -> StateError:
+    return StateError(
+        f"{job}: state {state} is that of {whose}: two streams in one folder would take each other's checkpoint. Give "
+        "this job a 'state' of its own; or, if it is the same job, its name and output of before."
+    )
+
+
 def refused_by_broker(servers: str, *, cause: str) -> RunError:
     return RunError(
         f"no access to Kafka at {servers} ({cause}). Correct the security options under kafka.options of the job: "

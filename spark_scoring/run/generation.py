@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, delta, files, kafka
 from spark_scoring.io.kafka import TopicState
-from spark_scoring.run import feeds, ledger, takeover
+from spark_scoring.run import feeds, ledger, owner, takeover
 from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.lane import runs
 from spark_scoring.run.lease import held
 from spark_scoring.run.ledger import Standing
 from spark_scoring.run.takeover import Accepted, Takeover
@@ -26,12 +27,16 @@ TRIES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Consent:
-    """What the one who recovers a stream accepts, who it is and when; a reason wherever something is accepted."""
+    """What the one who recovers a stream accepts, who it is and when; a reason wherever something is accepted.
+
+    `again`: the real-time lane scores again all that is not landed.
+    """
 
     by: str
     at: str
     new_topic: bool = False
     loss: bool = False
+    again: bool = False
     reason: str | None = None
 
 
@@ -56,10 +61,14 @@ def topics_of(job: Job) -> list[str]:
 
 
 def check(spark: SparkSession, job: Job, known: Standing) -> None:
-    """Nothing, if the checkpoint may go on from where the ledger stands.
+    """Nothing, if output and state are this lane's, and the checkpoint may go on from where the ledger stands.
 
     Raises: StateError: the checkpoint is lost, another one stands in its place, or the ledger's log has expired.
     """
+    owner.check_lane(spark, job, known)
+    if known.begun:
+        # of a job that has no commits its output may be another's, which says more of what is wrong
+        owner.check(spark, job, known, topics=topics_of(job))
     query = checkpoint.query_id(spark, checkpoint_of(job), job=job.path)
     if known.expired:
         raise errors.expired_ledger(job.path, table=str(job.output.stream))
@@ -105,7 +114,10 @@ def recover(spark: SparkSession, job: Job, *, consent: Consent) -> Takeover:
     would be lost that `consent` does not accept.
     """
     known = ledger.standing(spark, str(job.output.stream), job=job.name)
-    if not (known.begun or known.expired or files.exists(spark, checkpoint_of(job))):
+    # that a stream was started with --lane is known to its output and state alone
+    job = job.on_lane(owner.lane_of(spark, job, known) or job.lane)
+    owner.check(spark, job, known, topics=topics_of(job))
+    if not (known.begun or known.expired or consent.again or files.exists(spark, checkpoint_of(job))):
         raise errors.no_commits(str(job.output.stream), job=job.name)
     with held(spark, job):
         return _insisting(spark, job, consent)
@@ -133,6 +145,9 @@ def _recover(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
     plan = _settled(spark, job, base, states)
     _refuse_unless(job, plan.accepted, consent)
     begun = _takeover(job, plan, consent)
+    if job.lane == REALTIME and (consent.again or plan.accepted):
+        # what is gone of the scores may still be made again; and of a new topic its checkpoint knows nothing
+        runs.set_aside(spark, job)
     reached("recover_begun")
     _fence(spark, path, job=job, known=known, metadata=begun.dump())
     reached("recover_fenced")
@@ -265,5 +280,8 @@ def _without_commits(spark: SparkSession, job: Job, consent: Consent) -> Takeove
     if files.list_names(spark, f"{place}/commits"):
         raise errors.no_commits(str(job.output.stream), job=job.name)
     begun = _takeover(job, _Plan(ends={}, topic_ids={}, accepted=()), consent)
-    files.move(spark, place, f"{place}-before-{begun.generation}")
+    if consent.again:
+        runs.set_aside(spark, job)
+    if files.exists(spark, place):
+        files.move(spark, place, f"{place}-before-{begun.generation}")
     return begun

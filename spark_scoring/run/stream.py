@@ -16,7 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, files, kafka
 from spark_scoring.io.kafka import TopicState, Watch
-from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, serving
+from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, owner, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.feeds import Feed, FeedEnds
 from spark_scoring.run.generation import Consent
@@ -88,6 +88,7 @@ def _fit(spark: SparkSession, job: Job, *, stop: threading.Event, patience: time
     models = serving.begin(spark, job)
     wide = inputs.one_wide(models.models)
     check.analyse(spark, job, models.models, target=target)
+    owner.check(spark, job, known, topics=generation.topics_of(job))
     fed = feeds.feeds_of(spark, job, wide)
     topics = [str(job.stream and job.stream.topic), *[feed.topic.topic for feed in fed]]
     patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
@@ -137,6 +138,7 @@ def _standing(spark: SparkSession, job: Job, fit: _Fit, *, now: Callable[[], dat
     target = str(job.output.stream)
     known = ledger.standing(spark, target, job=job.name)
     generation.check(spark, job, known)
+    owner.own(spark, job, known, topics=fit.states)
     check_topics(known, fit.states, job=job.path)
     if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
         consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))

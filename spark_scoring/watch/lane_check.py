@@ -29,7 +29,8 @@ def scored(spark: SparkSession, job: Job, plans: Sequence[Plan], state: TopicSta
     if not isinstance(newest, Offsets) or newest.landed is None or job.kafka is None or job.stream is None:
         return None
     done = checkpoint.committed(spark, runs.checkpoint_of(job), job=job.path) or {}
-    begun = newest.landed.start
+    # of a topic that is gone it says nothing
+    begun = newest.landed.start if newest.topic_ids.get(job.stream.topic) == state.topic_id else state.earliest
     reached = {p: (begun.get(p, 0), end) for p, end in done.get(job.stream.topic, {}).items()}
     return Scored(reached=reached, places=_places(spark, job, newest, state))
 

@@ -2,14 +2,15 @@
 
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint
+from spark_scoring.io import checkpoint, delta
 from spark_scoring.io.kafka import TopicState
-from spark_scoring.run import check, generation, ledger, serving
+from spark_scoring.run import check, generation, ledger, owner, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.lane import fit, runs
 from spark_scoring.run.ledger import Standing
@@ -27,8 +28,6 @@ def standing(spark: SparkSession, job: Job) -> Standing:
     """
     known = ledger.standing(spark, str(job.output.stream), job=job.name)
     generation.check(spark, job, known)
-    if known.newest is not None and isinstance(known.newest.input, Offsets) and known.newest.input.landed is None:
-        raise errors.other_lane(job.path, lane=job.lane, table=str(job.output.stream))
     return known
 
 
@@ -48,6 +47,7 @@ def fit_of(
     known = standing(spark, job)
     models = serving.begin(spark, job)
     check.analyse(spark, job, models.models, target=str(job.output.stream))
+    owner.check(spark, job, known, topics=generation.topics_of(job))
     fit.check_fit(spark, job, models.models)
     patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
     topics = generation.topics_of(job)
@@ -59,21 +59,54 @@ def fit_of(
     return models, states
 
 
-def rows_start(spark: SparkSession, job: Job, known: Standing, state: TopicState) -> dict[int, int]:
+def forget_other_topic(spark: SparkSession, job: Job, state: TopicState) -> None:
+    """The lane's checkpoint is set aside if it is over a rows topic that is gone: its offsets mean other records."""
+    newest = runs.newest(spark, job)
+    if newest is not None and newest.topic_id != state.topic_id and protected("topic_id"):
+        runs.set_aside(spark, job)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """Where a run begins to read the rows; `anew`: not at a checkpoint."""
+
+    offsets: Mapping[int, int]
+    anew: bool
+
+
+def rows_start(spark: SparkSession, job: Job, known: Standing, state: TopicState) -> Start:
     """Where the query begins to read the rows: at its checkpoint, else where nothing can be lost."""
     topic, place = _rows_topic(job), runs.checkpoint_of(job)
     for found in (checkpoint.committed, checkpoint.first):
         if (offsets := found(spark, place, job=job.path)) is not None:
-            return dict(offsets[topic])
-    newest = known.newest
-    if newest is not None and isinstance(newest.input, Offsets) and newest.input.landed is not None:
-        # scored again from where the newest run that was landed began; what is in the table is not landed again
-        begun = newest.input.landed.start
-        return {p: max(begun.get(p, 0), earliest) for p, earliest in state.earliest.items()}
+            return Start(offsets=offsets[topic], anew=False)
     if ends := known.ends.get(topic):
-        return {p: ends.get(p, earliest) for p, earliest in state.earliest.items()}
+        # what is in the table is not landed again
+        begun = {**ends, **_landed_from(spark, job, ends, topic_id=state.topic_id)}
+        return Start(offsets={p: max(begun.get(p, 0), earliest) for p, earliest in state.earliest.items()}, anew=True)
     assert job.kafka is not None
-    return dict(state.earliest if job.kafka.start == "earliest" else state.latest)
+    return Start(offsets=state.earliest if job.kafka.start == "earliest" else state.latest, anew=True)
+
+
+def _landed_from(spark: SparkSession, job: Job, ends: Mapping[int, int], *, topic_id: str) -> dict[int, int]:
+    """partition -> where the run began whose scores were the last to get further: all before it is in the table.
+
+    Of what comes after it a record may be missing that another run has scored again, and that was not landed.
+    """
+    path, topic = str(job.output.stream), _rows_topic(job)
+    found: dict[int, int] = {}
+    for newest in ledger.TAILS:
+        entries = delta.history(spark, path, newest=newest)
+        for commit in reversed(ledger.commits_in(entries, job=job.name)):
+            given = commit.plan.input
+            if not isinstance(given, Offsets) or given.landed is None or given.topic_ids.get(topic) != topic_id:
+                continue
+            for partition, (start, until) in given.ranges.get(topic, {}).items():
+                if start < until:
+                    found.setdefault(partition, given.landed.start.get(partition, 0))
+        if found.keys() >= ends.keys() or newest is None or len(entries) < newest:
+            break
+    return found
 
 
 def _rows_topic(job: Job) -> str:

@@ -58,6 +58,7 @@ class Landing:
     known: Standing
     current: Run
     begin: Mapping[int, int] = field(default_factory=dict)
+    partitions: tuple[int, ...] = ()
     refused: tuple[str, ...] = ()
     _runs: dict[str, Run] = field(default_factory=dict)
 
@@ -107,10 +108,15 @@ class Landing:
         return MOST_COMMITS
 
     def _check(self, ranges: Ranges, *, batch_id: int) -> dict[str, str]:
-        """Nothing is skipped, and the topic is the one that was read; its id."""
-        assert self.job.kafka is not None
-        found = kafka.topic_states(self.spark, self.job.kafka, list(ranges))
-        check_topics(self.known, found, job=self.job.path)
+        """Nothing is skipped, and the topics are the ones that were read; the id of that of scores."""
+        assert self.job.kafka is not None and self.job.stream is not None
+        rows = self.job.stream.topic
+        found = kafka.topic_states(self.spark, self.job.kafka, [*ranges, rows])
+        scores = {topic: found[topic] for topic in ranges}
+        check_topics(self.known, scores, job=self.job.path)
+        # asked for after the scores were made: what was read of a new topic would have the old one's id
+        if protected("topic_id") and found[rows].topic_id != self.current.topic_id:
+            raise errors.topic_created_again(rows, job=self.job.path)
         if self.known.begun:
             if protected("ledger"):
                 ledger.check_continues(self.known.ends, ranges, job=self.job.path)
@@ -118,7 +124,8 @@ class Landing:
             raise errors.lost_output(self.job.path, table=str(self.job.output.stream), batch_id=batch_id)
         else:
             ledger.check_continues({str(self.job.output.topic): self.begin}, ranges, job=self.job.path)
-        return {topic: state.topic_id for topic, state in found.items()}
+        self.partitions = tuple(found[rows].latest)
+        return {topic: state.topic_id for topic, state in scores.items()}
 
     def _spans(self, said: DataFrame) -> tuple[list[Span], int]:
         """What the records say of themselves, and how many are nobody's scores."""
@@ -129,7 +136,7 @@ class Landing:
         spans, foreign = [], 0
         for row in counted.collect():
             run = self._run_of(row["run"])
-            if run is None or row["first"] is None or row["topic_id"] != run.topic_id:
+            if run is None or row["topic_id"] != run.topic_id or row["partition"] not in self.partitions:
                 foreign += row["scores"]
                 continue
             numbers = {name: row[name] for name in ("partition", "first", "last", "scores", "rows")}
@@ -139,26 +146,28 @@ class Landing:
         return spans, foreign
 
     def _run_of(self, said: str | None) -> Run | None:
-        """The run that a record names; None where it is another job's, or of a state before this one."""
+        """The run that a record names; None where it is another job's, of a state before this one, or of a topic of
+        rows that is gone."""
         job, _, run_id = (said or "").rpartition("/")
         if job != self.job.name:
             return None
         if run_id not in self._runs:
             found = runs.read(self.spark, self.job, run_id)
             if found is None:
-                # after the whole state was lost the lane scores again all that was not landed by then
-                oldest = runs.oldest(self.spark, self.job)
-                if oldest is not None and run_id < oldest:
-                    return None
-                raise errors.unknown_run(str(self.job.output.topic), run=run_id, folder=runs.folder_of(self.job))
+                if runs.is_lost(self.spark, self.job, run_id, current=self.current.run_id):
+                    folder = runs.folder_of(self.job)
+                    raise errors.unknown_run(str(self.job.output.topic), run=run_id, folder=folder, job=self.job.path)
+                return None
             self._runs[run_id] = found
-        return self._runs[run_id]
+        run = self._runs[run_id]
+        return run if run.topic_id == self.current.topic_id else None
 
     def _plan(self, run_id: str, spans: Sequence[Span], ranges: Ranges, *, ids: Mapping[str, str]) -> Plan:
         assert self.job.stream is not None
         topic, run = self.job.stream.topic, self._runs.get(run_id, self.current)
         before = self.known.ends.get(topic, {})
-        reached_by = {
+        # all partitions, as the newest commit alone says how far each is
+        reached_by = {p: (end, end) for p, end in before.items()} | {
             span.partition: (start, max(start, span.last + 1))
             for span in spans
             for start in [before.get(span.partition, run.start.get(span.partition, 0))]
@@ -189,7 +198,7 @@ class Landing:
     def _rows(self, said: DataFrame, run: Run, spans: Sequence[Span]) -> DataFrame:
         ready(said.sparkSession)
         own = said.where((F.col("run") == f"{self.job.name}/{run.run_id}") & (F.col("topic_id") == run.topic_id))
-        own = own.where("offset is not null")
+        own = own.where(F.col("partition").isin([span.partition for span in spans]))
         if any(span.rows < span.scores for span in spans):
             # of one run all scores of a record are equal
             own = own.dropDuplicates(["partition", "offset"])

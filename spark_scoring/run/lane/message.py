@@ -21,7 +21,8 @@ SAID = (
     "event_time", "outcome", "reason", "reason_detail", "score", "label", "model", "model_version", "role", "source",
 )  # fmt: skip
 _JSON = "map('ignoreNullFields', 'false', 'timestampFormat', \"yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX\")"
-_HEADER = "decode(get(filter(__headers, one -> one.key = '{}'), 0).value, 'UTF-8')"
+# null for bytes that are no UTF-8: anything may stand on a topic
+_HEADER = "try_validate_utf8(cast(get(filter(__headers, one -> one.key = '{}'), 0).value as string))"
 
 
 def messages(frame: DataFrame, *, job: Job, run: Run, keys: Sequence[str], partitions: int) -> DataFrame:
@@ -44,13 +45,18 @@ def messages(frame: DataFrame, *, job: Job, run: Run, keys: Sequence[str], parti
 
 
 def said_of(records: DataFrame) -> DataFrame:
-    """Records of the topic with what their headers say: `run`, `topic_id`, `partition`, `offset`; null if nothing."""
+    """Records of the topic with what their headers say: `run`, `topic_id`, `partition`, `offset`; null if nothing.
+
+    Of a place that is not whole nothing is said.
+    """
     named = records.selectExpr("*", f"{_HEADER.format('run')} as run", f"{_HEADER.format('source')} as __place")
     parts = {"topic_id": "string", "partition": "int", "offset": "bigint"}
     found = [
         f"try_cast(get(split(__place, '/'), {i}) as {kind}) as {name}" for i, (name, kind) in enumerate(parts.items())
     ]
-    return named.selectExpr("*", *found).drop("__place")
+    whole = "partition >= 0 and offset >= 0 and topic_id is not null"
+    kept = [f"case when {whole} then {name} end as {name}" for name in parts]
+    return named.selectExpr("*", *found).selectExpr(*records.columns, "run", *kept)
 
 
 def row_of(run: Run) -> Column:

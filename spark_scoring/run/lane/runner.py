@@ -15,11 +15,11 @@ from pyspark.sql.streaming.query import StreamingQuery
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, files, kafka
 from spark_scoring.io.kafka import TopicState
-from spark_scoring.run import generation, inputs, ledger, serving
+from spark_scoring.run import generation, inputs, ledger, owner, serving
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.generation import Consent
 from spark_scoring.run.lane import query, runs
-from spark_scoring.run.lane.begin import check_topics_of, fit_of, rows_start, standing
+from spark_scoring.run.lane.begin import Start, check_topics_of, fit_of, forget_other_topic, rows_start, standing
 from spark_scoring.run.lane.landing import Landing
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.run.lease import Lease, held
@@ -74,6 +74,9 @@ def _lane(
     # read again: another stream may have committed until the lease was ours
     known, scores = standing(spark, job), str(job.output.topic)
     check_topics_of(known, states, job=job)
+    assert job.stream is not None
+    owner.own(spark, job, known, topics=states)
+    forget_other_topic(spark, job, states[job.stream.topic])
     begin = {} if known.begun else runs.landing_start(spark, job, states[scores].latest)
     if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
         consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))
@@ -212,17 +215,18 @@ class _Lane:
         plan = runs.plan_of(self.job, run_id, clock=clock, tables=tables.versions, models=pins)
         frame = query.scores(
             self.spark, self.job, serving=models, tables=self.prepared.at(tables), topic_id=state.topic_id,
-            start=self._start(),
+            start=self._start().offsets,
         )  # fmt: skip
         run = Run(run_id=run_id, plan=plan, topic_id=state.topic_id, start={}, schema=frame.schema)
         return _Ready(run=run, serving=models, frame=frame, after_batch=after_batch)
 
-    def _start(self) -> dict[int, int]:
+    def _start(self) -> Start:
         return rows_start(self.spark, self.job, self.known, self.states[self.rows_topic])
 
     def _started(self, ready: _Ready) -> StreamingQuery:
         # where it begins is known only now that no other query scores
-        run = replace(ready.run, start=self._start())
+        start = self._start()
+        run = replace(ready.run, start=start.offsets, anew=start.anew)
         runs.write(self.spark, self.job, run)
         self.run, self.serving = run, ready.serving
         if self.landing is not None:
