@@ -16,7 +16,10 @@ def check_topics(known: Standing, states: Mapping[str, TopicState], *, job: str)
     for topic, state in states.items():
         if protected("topic_id") and known.topic_ids.get(topic, state.topic_id) != state.topic_id:
             raise errors.topic_created_again(topic, job=job)
-        for partition, end in known.ends.get(topic, {}).items():
-            earliest = state.earliest.get(partition, 0)
+        if topic not in known.ends:
+            continue
+        for partition, earliest in state.earliest.items():
+            # one that is new is read from its first record on
+            end = known.ends[topic].get(partition, 0)
             if end < earliest and protected("retention"):
                 raise errors.records_gone(f"{topic}[{partition}]", start=end, until=earliest, job=job)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
+from kafka.admin import NewPartitions
 from kafka.structs import TopicPartition
 
 from spark_scoring.errors import RunError, StateError
@@ -15,6 +16,7 @@ from spark_scoring.io import delta
 from spark_scoring.io.delta import Transaction
 from spark_scoring.run import faults
 from spark_scoring.run.takeover import app_id
+from spark_scoring.testing import Record, produce
 from spark_scoring.watch import verify
 from tests.faults import oracle
 from tests.faults.arena import Arena
@@ -71,6 +73,23 @@ def test_without_the_protection_retention_is_not_noticed(begun: Arena, monkeypat
     begun.run()
 
     assert begun.damage().missing == tuple(one.at for one in gone)
+
+
+def test_a_new_partition_whose_first_records_are_gone(begun: Arena) -> None:
+    with KafkaAdminClient(bootstrap_servers=begun.broker.servers) as admin:
+        admin.create_partitions({begun.rows_topic: NewPartitions(3)})
+    values = [record(row) for row in flights(40)[30:]]
+    records = [Record(key=None, value=value, partition=2) for value in values]
+    at = produce(begun.broker.servers, begun.rows_topic, records)
+    begun.sent += [oracle.Sent(begun.rows_topic, 2, one.offset, value) for one, value in zip(at, values, strict=True)]
+    remove_before(begun, {2: 4})
+    with pytest.raises(StateError, match=r"records 0 to 4, .*--accept-loss"):
+        begun.run()
+    begun.recover(loss=True, reason=WHY)
+    begun.run()
+
+    assert begun.damage().missing == tuple((begun.rows_topic, 2, offset) for offset in range(4))
+    assert begun.holds()
 
 
 def create_again(arena: Arena) -> list[oracle.Sent]:
