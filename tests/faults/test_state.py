@@ -14,7 +14,7 @@ from spark_scoring.errors import RunError, StateError
 from spark_scoring.io import delta
 from spark_scoring.run import faults
 from tests.faults import oracle
-from tests.faults.arena import Arena, slow
+from tests.faults.arena import Arena, files_in, make_arena, slow
 
 Harm = Callable[[Path], None]
 
@@ -145,6 +145,48 @@ def test_a_recover_that_is_ended_half_way_is_run_again(
 
     assert not half.damage() and half.fed_rows() == half.fed
     assert half.holds()
+
+
+@pytest.fixture
+def another(half: Arena, tmp_path: Path) -> Arena:
+    """Another job, whose state is the same folder."""
+    (tmp_path / "another").mkdir()
+    made = make_arena(half.world.spark, tmp_path / "another", half.broker, state=half.job.state)
+    made.send(0, 20)
+    return made
+
+
+@pytest.mark.parametrize("said", [True, slow(False)])
+def test_the_state_of_another_job_is_left_alone(half: Arena, another: Arena, said: bool) -> None:
+    owner = Path(half.job.state, "owner.json")
+    if not said:
+        # as a version that wrote none left it
+        owner.unlink()
+        (owner.parent / ".owner.json.crc").unlink()
+    before = contents(half.job.state)
+    for go_on in (another.run, another.recover):
+        with pytest.raises(StateError, match="'state' of its own"):
+            go_on()
+    assert contents(half.job.state) == before
+    half.run()
+
+    assert not half.damage() and half.holds()
+    assert json.loads(owner.read_text()) == {"job": half.job.name, "output": half.output}
+
+
+@pytest.mark.faults
+def test_without_the_protection_the_state_is_damaged(
+    half: Arena, another: Arena, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, suppress(Exception):
+        patched.setenv(faults.WITHOUT, "owner")
+        another.run()
+    with pytest.raises(Exception, match=r"(?s)."):
+        half.run()
+
+
+def contents(folder: str) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in files_in(folder)}
 
 
 @pytest.mark.faults
