@@ -1,6 +1,7 @@
 """The state folder and the output of a stream: whose they are, and which lane's. Known before Spark touches either."""
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from spark_scoring.run.lane import runs
 from spark_scoring.run.ledger import Standing
 from spark_scoring.spec.job import MICRO_BATCH, REALTIME, Job
 from spark_scoring.spec.plan import Offsets
+from spark_scoring.spec.sources import one_spelling
 
 
 def lane_of(spark: SparkSession, job: Job, known: Standing) -> str | None:
@@ -42,7 +44,7 @@ def check(spark: SparkSession, job: Job, known: Standing, *, topics: Iterable[st
         return
     there = _read(spark, job)
     # an output that has commits of this job may have been moved; that their checkpoint is the one here is seen then
-    moved = there.get("output") != job.output.stream and not known.begun and not known.expired
+    moved = there.get("output") != _output(job) and not known.begun and not known.expired
     if there and (there.get("job") != job.name or moved):
         whose = f"job {there.get('job')} with output {there.get('output')}"
         raise errors.state_of_another(job.path, state=job.state, whose=whose)
@@ -58,9 +60,14 @@ def own(spark: SparkSession, job: Job, known: Standing, *, topics: Iterable[str]
     Raises: as `check`.
     """
     check(spark, job, known, topics=topics)
-    own = {"job": job.name, "output": job.output.stream}
+    own = {"job": job.name, "output": _output(job)}
     if _read(spark, job) != own:
         files.write_text(spark, _path(job), json.dumps(own))
+
+
+def _output(job: Job) -> str:
+    """Where it is, in one spelling and without a key and secret as in s3a://key:secret@bucket."""
+    return re.sub(r"://[^/]*:[^/]*@", "://", one_spelling(str(job.output.stream)))
 
 
 def _path(job: Job) -> str:
