@@ -85,12 +85,12 @@ def flight_ids(first: int, until: int) -> list[str]:
     return [row["id"] for row in flights(until)[first:]]
 
 
-def check(world: World, *, rows: int, last: int | None = None) -> None:
+def check(world: World, *, rows: int) -> None:
     """Each offset of the topic that there is now is in the table once, and scored as in batch."""
     verdict = verify.verify_stream(world.spark, world.job)
     (partition,) = verdict.partitions
     assert (verdict.holds, partition.records, partition.waiting) == (True, rows, 0)
-    commits = parity.commits_of(world.spark, world.job, last=last)
+    commits = parity.commits_of(world.spark, world.job, last=None)
     assert parity.exact(world.spark, world.job, commits).holds
 
 
@@ -108,7 +108,7 @@ def test_a_rows_topic_that_was_created_again_is_read_from_its_first_record(
     run(world)
 
     assert ids(world) == [*flight_ids(0, 4), *flight_ids(10, 10 + more)]
-    check(world, rows=more, last=1)
+    check(world, rows=more)
 
 
 @pytest.mark.faults

@@ -171,7 +171,7 @@ def test_the_state_of_another_job_is_left_alone(half: Arena, another: Arena, sai
     half.run()
 
     assert not half.damage() and half.holds()
-    assert json.loads(owner.read_text()) == {"job": half.job.name, "output": half.output}
+    assert json.loads(owner.read_text()) == {"job": half.job.name, "output": f"file://{half.output}"}
 
 
 @pytest.mark.faults
