@@ -74,6 +74,11 @@ class Package:
         return self.path / BASELINE
 
 
+def unregistered(digest: str) -> str:
+    """The version of a package that no registry has given one."""
+    return digest[:12]
+
+
 def read_package(path: Path, *, uri: str, name: str | None = None, version: str | None = None) -> Package:
     """The package in a folder; without a registered name and version the digest stands in for both.
 
@@ -95,7 +100,7 @@ def read_package(path: Path, *, uri: str, name: str | None = None, version: str 
     wide = WideTable.load(path / WIDE)
     return Package(
         name=name or wide.name,
-        version=version or digest[:12],
+        version=version or unregistered(digest),
         digest=digest,
         uri=uri,
         path=path,

@@ -44,6 +44,11 @@ def parse_model_uri(text: str) -> ModelUri:
     return ModelUri(text=text, folder=folder)
 
 
+def is_registered(text: str) -> bool:
+    """Whether it names a registered model, `models:/name@alias` or `models:/name/3`."""
+    return _REGISTERED.fullmatch(text) is not None
+
+
 def without_password(registry: str) -> str:
     """The registry for a message, without credentials: its scheme alone where some may stand anywhere.
 

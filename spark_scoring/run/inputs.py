@@ -1,7 +1,7 @@
 """What a job reads, pinned: its rows, its tables and its models, each at one version."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,10 +12,12 @@ from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.flavor import resolve
+from spark_scoring.models.package import unregistered
 from spark_scoring.models.store import cache_beside, temporary_cache
 from spark_scoring.models.udf import ScoredModel
+from spark_scoring.models.uris import is_registered
 from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
-from spark_scoring.spec.plan import ModelPin, Plan, Settings
+from spark_scoring.spec.plan import ROLES, ModelPin, Plan, Settings
 from spark_scoring.spec.union import union_of
 from spark_scoring.spec.wide import WideTable
 
@@ -72,9 +74,8 @@ def load_pinned(spark: SparkSession, job: Job, pins: Sequence[ModelPin]) -> tupl
     Raises: RunError: a model is gone, or its files are no longer the ones that the plan names.
     """
     models = []
-    for pinned in pins:
-        share = _share_of(job, pinned)
-        ref = ModelRef(role=pinned.role, uri=_uri_of(job, pinned), share=share, runtime=pinned.runtime)
+    for pinned, uri in zip(pins, _uris_of(job, pins), strict=True):
+        ref = ModelRef(role=pinned.role, uri=uri, share=_share_of(job, pinned), runtime=pinned.runtime)
         model = load_model(spark, job, ref)
         if model.package.digest != pinned.digest:
             raise errors.other_digest(ref.uri, planned=pinned.digest, found=model.package.digest)
@@ -82,10 +83,13 @@ def load_pinned(spark: SparkSession, job: Job, pins: Sequence[ModelPin]) -> tupl
     return tuple(models)
 
 
-def _uri_of(job: Job, pinned: ModelPin) -> str:
+def _uris_of(job: Job, pins: Sequence[ModelPin]) -> Iterator[str]:
     # a model that was never registered is found again only where the job found it
-    plain = [ref.uri for ref in job.models if ref.role == pinned.role and not ref.uri.startswith("models:/")]
-    return plain[0] if plain else f"models:/{pinned.model}/{pinned.version}"
+    others = [ref for ref in job.models if not is_registered(ref.uri)]
+    places = {role: [ref.uri for ref in others if ref.role == role] for role in ROLES}
+    for pinned in pins:
+        place = places[pinned.role] if pinned.version == unregistered(pinned.digest) else []
+        yield place.pop(0) if place else f"models:/{pinned.model}/{pinned.version}"
 
 
 def _share_of(job: Job, pinned: ModelPin) -> float | None:
