@@ -74,8 +74,10 @@ def said(found: parity.Exact) -> tuple[int, int, dict[str, int], tuple[tuple[str
 def test_models_in_several_roles_whatever_the_job_says_now(make: Make, broker: KafkaBroker) -> None:
     world = make()
     package_model(world.spark, world.folder, alias="challenger", strength=0.01)
-    mlflow.set_registry_uri(str(world.job.registry))
-    folder = mlflow.artifacts.download_artifacts(CHALLENGER, dst_path=str(world.folder / "shadow"))
+    registry, place = str(world.job.registry), str(world.folder / "shadow")
+    folder = mlflow.artifacts.download_artifacts(
+        CHALLENGER, dst_path=place, tracking_uri=registry, registry_uri=registry
+    )
     shadows = [CHALLENGER, "models:/late/2", CHAMPION]
 
     def models(share: float) -> dict[str, Any]:
