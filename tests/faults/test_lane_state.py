@@ -60,6 +60,14 @@ def struck(world: World, monkeypatch: pytest.MonkeyPatch, instant: str) -> None:
             run(world)
 
 
+def five_not_landed(world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four rows are in the table; five more are scored, and the landing was struck before it made its commit."""
+    rows(world, broker, 0, 4)
+    run(world)
+    rows(world, broker, 4, 9)
+    struck(world, monkeypatch, "before_commit")
+
+
 def write(world: World, broker: KafkaBroker, *records: Headers) -> None:
     """Records on the topic of scores that the lane did not make."""
     producer = KafkaProducer(bootstrap_servers=broker.servers)
@@ -128,10 +136,7 @@ def test_a_rows_topic_that_was_created_again_before_anything_was_landed(
 def test_a_topic_of_scores_that_was_created_again_gets_them_again(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows(world, broker, 0, 4)
-    run(world)
-    rows(world, broker, 4, 9)
-    struck(world, monkeypatch, "before_commit")
+    five_not_landed(world, broker, monkeypatch)
     create_again(world, broker, str(world.job.output.topic))
     with pytest.raises(StateError, match=r"recover .*--accept-new-topic --reason"):
         run(world)
@@ -190,10 +195,7 @@ def test_what_else_stands_on_the_topic_of_scores_is_left_out_and_counted(world: 
 def test_scores_of_a_run_whose_record_is_lost_are_made_again(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows(world, broker, 0, 4)
-    run(world)
-    rows(world, broker, 4, 9)
-    struck(world, monkeypatch, "before_commit")
+    five_not_landed(world, broker, monkeypatch)
     newest = max(Path(world.job.state, "realtime", "runs").glob("*.json"))
     newest.unlink()
     with pytest.raises(StateError, match=r"holds no plan.*recover .*--score-again"):
