@@ -1,6 +1,7 @@
 """Exact parity over all that a job's file, its models and its topics may become after a commit."""
 
 import copy
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from pyspark.sql import functions as F
 
 from spark_scoring import Job
 from spark_scoring.errors import RunError
+from spark_scoring.models.flavor import resolve
 from spark_scoring.run import generation, ledger, stream
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity
@@ -74,10 +76,8 @@ def said(found: parity.Exact) -> tuple[int, int, dict[str, int], tuple[tuple[str
 def test_models_in_several_roles_whatever_the_job_says_now(make: Make, broker: KafkaBroker) -> None:
     world = make()
     package_model(world.spark, world.folder, alias="challenger", strength=0.01)
-    registry, place = str(world.job.registry), str(world.folder / "shadow")
-    folder = mlflow.artifacts.download_artifacts(
-        CHALLENGER, dst_path=place, tracking_uri=registry, registry_uri=registry
-    )
+    package = resolve(CHALLENGER, registry=str(world.job.registry), cache_dir=world.folder / "cache")
+    folder = str(shutil.copytree(package.path, world.folder / "shadow"))
     shadows = [CHALLENGER, "models:/late/2", CHAMPION]
 
     def models(share: float) -> dict[str, Any]:
