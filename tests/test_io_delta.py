@@ -55,6 +55,23 @@ def test_the_log_says_what_delta_s_own_writer_says(spark: SparkSession, table: s
     assert delta.last_transaction(spark, table, APP) == 2
 
 
+def test_the_log_is_read_back_as_far_as_it_is_asked_for(
+    spark: SparkSession, table: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, history = list[int | None](), delta.history
+    monkeypatch.setattr(delta, "TAILS", (2, 4, None))
+    monkeypatch.setattr(delta, "history", lambda *given, newest: read.append(newest) or history(*given, newest=newest))
+    for version in range(1, 6):
+        _append(spark.range(version, version + 1).toDF("id"), table, version)
+
+    entries = delta.newest_first(spark, table)
+    assert [next(entries).version, next(entries).version, read] == [5, 4, [2]]
+    _append(spark.range(6, 7).toDF("id"), table, 6)
+    assert [entry.version for entry in entries] == [3, 2, 1, 0]
+    assert read == [2, 4, None]
+    assert not list(delta.newest_first(spark, str(tmp_path / "none")))
+
+
 def test_new_columns_are_merged_in(spark: SparkSession, table: str) -> None:
     _append(spark.createDataFrame([(3, "x")], "id bigint, name string"), table, 1)
     assert spark.read.format("delta").load(table).columns == ["id", "name"]

@@ -74,3 +74,11 @@ def other_setting(name: str, *, given: str, fit: str) -> ConfigError:
         f"this session has {name} = {given!r}, with which expressions of a wide table would have other values than in "
         f"the job that scores. Set it before: spark.conf.set({name!r}, {fit!r})."
     )
+
+
+def cut_changes(*, parts: int, rows: int, columns: Iterable[str], seed: int) -> RunError:
+    return RunError(
+        f"cut into {parts} micro-batches (seed {seed}), the outcome lacks {rows:,} rows that it has uncut; they differ "
+        f"in {listed(columns)}. A row must depend on itself and on the tables alone: leave out what "
+        "looks at other rows of its batch, at their order, at a clock or at chance."
+    )

@@ -35,6 +35,8 @@ OFTEN = {"delta.checkpointInterval": "500"}
 
 # a feed's small files become files of this size, and those are left alone: upkeep must not rewrite a whole table
 WHOLE_FILE = 64 * 2**20
+# how far back the log is read, as far as need be: reading all of a month's takes minutes
+TAILS = (50, 1000, None)
 _ASIDE = {
     # SQL over a path is switched off where users' expressions run
     "spark.sql.runSQLOnFiles": "true",
@@ -202,6 +204,18 @@ def history(spark: SparkSession, path: str, newest: int | None = None) -> tuple[
         )
         for row in log.select(*columns).collect()
     )
+
+
+def newest_first(spark: SparkSession, path: str) -> Iterator[Entry]:
+    """The log's entries, newest first, read only as far back as they are asked for; none where there is no table."""
+    last: int | None = None
+    for newest in TAILS:
+        entries = history(spark, path, newest=newest)
+        # another writer may have committed since the last read
+        yield from (entry for entry in entries if last is None or entry.version < last)
+        if newest is None or len(entries) < newest:
+            return
+        last = entries[-1].version
 
 
 def metadata_at(spark: SparkSession, path: str, version: int) -> str | None:

@@ -18,7 +18,6 @@ from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import takeover
 from spark_scoring.run.faults import protected
-from spark_scoring.run.ledger import TAILS
 from spark_scoring.spec.job import Job, TableSource, Topic
 from spark_scoring.spec.plan import Ranges
 from spark_scoring.spec.wide import Columns, Rows, Table, WideTable
@@ -199,18 +198,13 @@ def _beyond(frame: DataFrame, feed: Feed, read: Read, ends: Mapping[int, int]) -
 
 
 def _until(spark: SparkSession, path: str, table: str, *, job: Job, topic_id: str) -> dict[int, int]:
-    if not delta.is_table(spark, path):
-        return {}
-    for newest in TAILS:
-        entries = delta.history(spark, path, newest=newest)
-        for about in (about_of(entry.user_metadata, table) for entry in entries):
-            if about is not None and about["commit_id"].startswith(f"{job.name}/"):
-                if about["topic_id"] != topic_id:
-                    return {}
-                (spans,) = about["offsets"].values()
-                return {int(partition): span[1] for partition, span in spans.items()}
-        if newest is None or len(entries) < newest:
-            break
+    for entry in delta.newest_first(spark, path):
+        about = about_of(entry.user_metadata, table)
+        if about is not None and about["commit_id"].startswith(f"{job.name}/"):
+            if about["topic_id"] != topic_id:
+                return {}
+            (spans,) = about["offsets"].values()
+            return {int(partition): span[1] for partition, span in spans.items()}
     return {}
 
 

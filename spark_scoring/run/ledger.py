@@ -1,6 +1,6 @@
 """The output table's own log as the ledger of a stream: what was committed, and what must follow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql import SparkSession
@@ -11,8 +11,6 @@ from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
 
 Ends = Mapping[str, Mapping[int, int]]
-# how far back the log is read for the newest commit, as far as need be: reading all of a month's takes minutes
-TAILS = (50, 1000, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +72,14 @@ def commits_in(log: Iterable[delta.Entry], *, job: str) -> tuple[Commit, ...]:
     """The job's commits among the entries, which come newest first; see `commits`."""
     found: dict[str, Commit] = {}
     for entry in log:
-        plan = Plan.parse(entry.user_metadata)
-        if plan is not None and plan.commit_id.startswith(f"{job}/"):
+        if (plan := _plan_of(entry, job)) is not None:
             found.setdefault(plan.commit_id, Commit(entry=entry, plan=plan))
     return tuple(sorted(found.values(), key=lambda commit: commit.entry.version))
+
+
+def plans_in(log: Iterable[delta.Entry], *, job: str) -> Iterator[Plan]:
+    """The job's plans among the entries, in their order."""
+    return filter(None, (_plan_of(entry, job) for entry in log))
 
 
 def takeovers_in(log: Iterable[delta.Entry], *, job: str) -> dict[int, Takeover]:
@@ -90,13 +92,9 @@ def standing(spark: SparkSession, path: str, *, job: str) -> Standing:
     """Where the stream of the job stands, by the newest entries of the table's log."""
     if not delta.is_table(spark, path):
         return Standing()
-    for newest in TAILS:
-        entries = delta.history(spark, path, newest=newest)
-        found = _standing(entries, job=job)
-        if found.begun:
-            return found
-        if newest is None or len(entries) < newest:
-            break
+    found = _standing(delta.newest_first(spark, path), job=job)
+    if found.begun:
+        return found
     # an id that was noted for a generation is there as long as the table is
     return replace(found, expired=bool(delta.transactions(spark, path, prefix=f"{job}:")))
 
@@ -105,12 +103,8 @@ def owner_of(spark: SparkSession, path: str) -> str | None:
     """The job that made the newest commit of the table, by its log or, where that has expired, by a row; else None."""
     if not delta.is_table(spark, path):
         return None
-    for newest in TAILS:
-        entries = delta.history(spark, path, newest=newest)
-        if found := next(filter(None, (_job_of(entry) for entry in entries)), None):
-            return found
-        if newest is None or len(entries) < newest:
-            break
+    if found := next(filter(None, map(_job_of, delta.newest_first(spark, path))), None):
+        return found
     row = spark.read.format("delta").load(path).select("commit_id").where("commit_id is not null").first()
     return None if row is None else str(row["commit_id"]).split("/")[0]
 
@@ -147,13 +141,18 @@ def _standing(entries: Iterable[delta.Entry], *, job: str) -> Standing:
     """From the newest entry back to the newest commit, each takeover on the way counted."""
     takeovers: list[Takeover] = []
     for entry in entries:
-        plan, takeover = Plan.parse(entry.user_metadata), Takeover.parse(entry.user_metadata)
+        plan, takeover = _plan_of(entry, job), Takeover.parse(entry.user_metadata)
         if takeover is not None and takeover.job == job:
             takeovers.append(takeover)
-        if plan is not None and plan.commit_id.startswith(f"{job}/") and isinstance(plan.input, Offsets):
+        if plan is not None and isinstance(plan.input, Offsets):
             known = Standing().after(plan)
             return _taken(known, takeovers[0]) if takeovers else known
     return _taken(Standing(there=True), takeovers[0]) if takeovers else Standing(there=True)
+
+
+def _plan_of(entry: delta.Entry, job: str) -> Plan | None:
+    plan = Plan.parse(entry.user_metadata)
+    return plan if plan is not None and plan.commit_id.startswith(f"{job}/") else None
 
 
 def _job_of(entry: delta.Entry) -> str | None:

@@ -29,12 +29,13 @@ def differs(names: Iterable[str], *, then: T.StructType, now: T.StructType) -> d
 
 def _differs(name: str, then: T.DataType, now: T.DataType) -> Column:
     shape = _merged(then, now)
-    return ~_bits(_shaped(f"then.{column(name)}", then, shape)).eqNullSafe(
-        _bits(_shaped(f"now.{column(name)}", now, shape))
+    return ~bits(_shaped(f"then.{column(name)}", then, shape)).eqNullSafe(
+        bits(_shaped(f"now.{column(name)}", now, shape))
     )
 
 
-def _bits(value: str) -> Column:
+def bits(value: str) -> Column:
+    """An expression's value as text that is equal only where every bit is."""
     # text tells -0.0 from 0.0, and every double from its neighbours
     return F.to_json(F.struct(F.expr(value).alias("value")), EXACT_JSON)
 

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import groupby
 
 import pyspark.sql.functions as F
@@ -112,9 +113,7 @@ def late(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Late:
     reach = reach_of(again, tables.wide)
     now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=newest, reach=reach)
     other = {name: _other(name) for name in _features_kept(then, models[0])}
-    any_differs = F.lit(False)
-    for condition in other.values():
-        any_differs = any_differs | condition
+    any_differs = reduce(Column.__or__, other.values(), F.lit(False))
     each = F.struct(F.lit(0), *[F.count_if(condition).alias(name) for name, condition in other.items()])
     counts = (
         _joined(then, now)
@@ -175,9 +174,7 @@ def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataF
     now = output.scored(again, AtVersions.once(spark, tables), job=job, models=models, plan=plan, reach=reach)
     other = differs((*tables.wide.rows.key, *COMPARED), then=then.schema, now=now.schema)
     missing = F.col("then.source").isNull() | F.col("now.source").isNull()
-    any_differs = missing
-    for condition in other.values():
-        any_differs = any_differs | condition
+    any_differs = reduce(Column.__or__, other.values(), missing)
     counts = F.struct(*[F.count_if(condition).alias(name) for name, condition in other.items()]).alias("columns")
     total = (F.count(F.lit(1)).alias("rows"), F.count_if(any_differs).alias("different"))
     return _joined(then, now).agg(*total, counts)

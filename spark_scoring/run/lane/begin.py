@@ -93,18 +93,16 @@ def _landed_from(spark: SparkSession, job: Job, ends: Mapping[int, int], *, topi
 
     Of what comes after it a record may be missing that another run has scored again, and that was not landed.
     """
-    path, topic = str(job.output.stream), _rows_topic(job)
+    topic = _rows_topic(job)
     found: dict[int, int] = {}
-    for newest in ledger.TAILS:
-        entries = delta.history(spark, path, newest=newest)
-        for commit in reversed(ledger.commits_in(entries, job=job.name)):
-            given = commit.plan.input
-            if not isinstance(given, Offsets) or given.landed is None or given.topic_ids.get(topic) != topic_id:
-                continue
-            for partition, (start, until) in given.ranges.get(topic, {}).items():
-                if start < until:
-                    found.setdefault(partition, given.landed.start.get(partition, 0))
-        if found.keys() >= ends.keys() or newest is None or len(entries) < newest:
+    for plan in ledger.plans_in(delta.newest_first(spark, str(job.output.stream)), job=job.name):
+        given = plan.input
+        if not isinstance(given, Offsets) or given.landed is None or given.topic_ids.get(topic) != topic_id:
+            continue
+        for partition, (start, until) in given.ranges.get(topic, {}).items():
+            if start < until:
+                found.setdefault(partition, given.landed.start.get(partition, 0))
+        if found.keys() >= ends.keys():
             break
     return found
 
