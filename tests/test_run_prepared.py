@@ -1,5 +1,6 @@
 """Tables prepared once per version: used again while they stand still, never after they moved."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pyspark.sql import functions as F
 from world import WIDE, World, make_world, newest_job
 
 from spark_scoring import WideTable
+from spark_scoring.errors import RunError
 from spark_scoring.run import inputs
 from spark_scoring.run.prepared import AtVersions, Prepared
 from spark_scoring.wide import transform
@@ -48,10 +50,10 @@ def test_a_table_that_stands_still_is_read_once(world: World) -> None:
 def test_a_second_plan_runs_no_job_and_joins_nothing(world: World) -> None:
     prepared, wide = Prepared(spark=world.spark), WideTable.unpack(WIDE)
     now(world, prepared)
-    pinned = prepared.at(inputs.pin_tables(world.spark, world.job, wide))
     rows = world.spark.read.format("delta").load(world.table("flights"))
     before = newest_job(world.spark)
 
+    pinned = prepared.at(inputs.pin_tables(world.spark, world.job, wide))
     frame = transform(wide, rows, pinned.frames, keeper=pinned)
 
     assert newest_job(world.spark) == before
@@ -74,6 +76,21 @@ def test_a_table_rewritten_between_two_commits_is_seen_by_the_second(world: Worl
     assert [row["seats"] for row in after] != [row["seats"] for row in before]
     assert [row["temp"] for row in after] != [row["temp"] for row in before]
     assert [row["mean_delay"] for row in after] != [row["mean_delay"] for row in before]
+    prepared.close()
+
+
+def test_a_table_made_anew_at_the_same_version_is_another(world: World) -> None:
+    prepared = Prepared(spark=world.spark)
+    before = now(world, prepared)
+    planes = world.spark.read.format("delta").load(world.table("planes")).localCheckpoint()
+    old = inputs.pin_tables(world.spark, world.job, WideTable.unpack(WIDE))
+    shutil.rmtree(world.table("planes"))
+    planes.withColumn("seats", F.col("seats") + 1000).write.format("delta").save(world.table("planes"))
+
+    after = now(world, prepared)
+    assert [row["seats"] for row in after] == [row["seats"] and row["seats"] + 1000 for row in before]
+    with pytest.raises(RunError, match="made anew"):
+        prepared.at(old)
     prepared.close()
 
 

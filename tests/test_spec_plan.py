@@ -24,9 +24,9 @@ def test_models_come_back_in_the_order_of_the_job() -> None:
 def test_what_older_plans_do_not_say_is_none() -> None:
     challenger = replace(pin("challenger"), share=0.1)
     settings = Settings(keep=("input",), time_unit="s", unknown="reject")
-    plan = replace(PLAN, models=(pin("champion"), challenger), settings=settings)
+    plan = replace(PLAN, models=(pin("champion"), challenger), settings=settings, table_ids={"planes": "an id"})
     older = plan.pack()
-    del older["models"]["challenger"]["share"], older["settings"]
+    del older["models"]["challenger"]["share"], older["settings"], older["table_ids"]
 
     assert Plan.parse(plan.dump()) == plan
     assert Plan.unpack(older) == replace(PLAN, models=(pin("champion"), pin("challenger")))

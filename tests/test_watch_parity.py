@@ -19,6 +19,7 @@ from spark_scoring import Job
 from spark_scoring.errors import RunError
 from spark_scoring.models.flavor import resolve
 from spark_scoring.run import generation, ledger, stream
+from spark_scoring.spec.plan import Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity
 from tests import world as worlds
@@ -55,10 +56,10 @@ def kept(world: World, *names: str) -> dict[str, Any]:
     return {"batch": world.table("scores"), "stream": world.table("scores_stream"), "keep": list(names)}
 
 
-def run(world: World, broker: KafkaBroker, first: int, until: int, *, broken: bool = False) -> None:
+def run(world: World, broker: KafkaBroker, first: int, until: int, *, broken: bool = False, **watched: Any) -> None:
     values = [*[record(row) for row in flights(until)[first:]], *(BROKEN if broken else [])]
     send(broker, f"{world.job.name}_flights", values)
-    stream.stream(world.spark, world.job, once=True, now=lambda: datetime.now(UTC), stop=threading.Event())
+    stream.stream(world.spark, world.job, once=True, now=lambda: datetime.now(UTC), stop=threading.Event(), **watched)
 
 
 def exact(world: World) -> parity.Exact:
@@ -139,6 +140,25 @@ def test_a_version_with_other_features_and_row_columns(
     table.update("id = 'f013'", {"features": "null"})
     table.update("id = 'f014'", {"features.seats": "0"})
     assert said(exact(world)) == (18, 4, {"features": 4}, ())
+
+
+def test_a_table_made_anew_under_a_running_stream(make: Make, broker: KafkaBroker) -> None:
+    world = make(kafka={"servers": broker.servers, "max_rows_per_batch": 6})
+    planes = world.spark.read.format("delta").load(world.table("planes")).localCheckpoint()
+
+    def make_anew(plan: Plan) -> None:
+        if plan.commit_id.endswith("/0"):
+            shutil.rmtree(world.table("planes"))
+            planes.withColumn("seats", F.col("seats") + 1000).write.format("delta").save(world.table("planes"))
+
+    run(world, broker, 0, 12, progress=make_anew)
+    seats = [row["features"]["seats"] for row in world.output("stream") if row["features"]]
+    first, _ = parity.commits_of(world.spark, world.job, last=None)
+
+    found = exact(world)
+    assert {value > 1000 for value in seats if value} == {False, True}
+    assert (found.rows, found.different, [name for name, _ in found.not_checkable]) == (6, 0, [first.plan.commit_id])
+    assert "made anew" in found.not_checkable[0][1]
 
 
 def test_the_same_files_under_another_version(make: Make, broker: KafkaBroker) -> None:

@@ -23,6 +23,13 @@ def unreadable_version(path: str, *, version: int, cause: str) -> RunError:
     )
 
 
+def made_anew(path: str, *, version: int) -> RunError:
+    return RunError(
+        f"{path}: the table was made anew: its version {version} is not the one that was read, which is gone. "
+        "Overwrite a table instead of deleting it: its older versions then stay readable."
+    )
+
+
 def skipped_write(path: str) -> RunError:
     return RunError(
         f"{path}: Delta reported success and wrote nothing: the transaction id is in its log already. "

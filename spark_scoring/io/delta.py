@@ -52,6 +52,14 @@ _ASIDE = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Version:
+    """A version of a table, and the id that it has for its life: what is deleted and made anew has another."""
+
+    number: int
+    table_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Size:
     """What a table holds; None for what nobody knows without reading it."""
 
@@ -124,16 +132,18 @@ def current_version(spark: SparkSession, path: str) -> int:
     return int(_snapshot(spark, path).version())
 
 
-def version_of(spark: SparkSession, path: str) -> int | None:
-    """The newest version of the Delta table at the path, None where there is none.
+def version_of(spark: SparkSession, path: str) -> Version | None:
+    """The newest version of the Delta table at the path, None where there is none. No Spark job.
 
     Raises: RunError: the path cannot be looked into.
     """
     try:
-        version = current_version(spark, path)
+        snapshot = _snapshot(spark, path)
     except (PySparkException, Py4JJavaError) as error:
         raise errors.unusable_place(path, cause=cause_of(error)) from error
-    return version if version >= 0 else None
+    if snapshot.version() < 0:
+        return None
+    return Version(number=int(snapshot.version()), table_id=str(snapshot.metadata().id()))
 
 
 def last_transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
@@ -165,8 +175,7 @@ def location_of(spark: SparkSession, table: str) -> str | None:
 
 def size_at(spark: SparkSession, path: str, version: int) -> Size:
     """What the table held at that version, as its log says it; rows None if the log does not know of every file."""
-    none: Any = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
-    snapshot = _log(spark, path).getSnapshotAt(version, none, none, False)
+    snapshot = _snapshot_at(spark, path, version)
     counted = "get_json_object(stats, '$.numRecords') - coalesce(deletionVector.cardinality, 0)"
     files = DataFrame(snapshot.allFiles().toDF(), spark).selectExpr("size", f"cast({counted} as bigint) as rows")
     found = files.selectExpr("count(*) as files", "sum(size) as bytes", "count(rows) as known", "sum(rows) as rows")
@@ -176,15 +185,19 @@ def size_at(spark: SparkSession, path: str, version: int) -> Size:
     )
 
 
-def read_version(spark: SparkSession, path: str, version: int) -> DataFrame:
+def read_version(spark: SparkSession, path: str, version: int, *, table_id: str | None = None) -> DataFrame:
     """The table as it was at that version.
 
-    Raises: RunError: the version, or the table, is no longer there.
+    Raises: RunError: the version, or the table, is no longer there, or it is that of a table with another id.
     """
     try:
-        return spark.read.format("delta").option("versionAsOf", version).load(path)
+        there = table_id and str(_snapshot_at(spark, path, version).metadata().id())
+        frame = spark.read.format("delta").option("versionAsOf", version).load(path)
     except (AnalysisException, Py4JJavaError) as error:
         raise errors.unreadable_version(path, version=version, cause=_condition(error)) from None
+    if there != table_id:
+        raise errors.made_anew(path, version=version)
+    return frame
 
 
 def history(spark: SparkSession, path: str, newest: int | None = None) -> tuple[Entry, ...]:
@@ -378,6 +391,11 @@ def _snapshot(spark: SparkSession, path: str) -> Any:
     known = log.unsafeVolatileSnapshot()
     none: Any = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
     return known if _is_newest(spark, log, known) else log.update(False, none, none)
+
+
+def _snapshot_at(spark: SparkSession, path: str, version: int) -> Any:
+    none: Any = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
+    return _log(spark, path).getSnapshotAt(version, none, none, False)
 
 
 def _is_newest(spark: SparkSession, log: Any, snapshot: Any) -> bool:

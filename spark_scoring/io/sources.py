@@ -1,6 +1,6 @@
 """Where rows and tables come from: Delta at a pinned version, any other Spark source as it is when it is read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyspark.sql.functions as F
@@ -20,11 +20,15 @@ from spark_scoring.spec.wide import Column
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """A source at one version; `None` where the source keeps no versions."""
+    """A source at one version; `None` where the source keeps no versions.
+
+    `table_id`: of the table that has this version; `None` also where an older plan does not say it.
+    """
 
     source: Source
     path: str | None
     version: int | None
+    table_id: str | None = None
 
 
 def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
@@ -40,12 +44,12 @@ def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
     version = delta.version_of(spark, path)
     if version is None:
         raise errors.missing_table(name, where=path, cause="no Delta table there")
-    return Pin(source=source, path=path, version=version)
+    return Pin(source=source, path=path, version=version.number, table_id=version.table_id)
 
 
-def at(pinned: Pin, version: int | None) -> Pin:
-    """The same source at another version."""
-    return Pin(source=pinned.source, path=pinned.path, version=version)
+def at(pinned: Pin, version: int | None, *, table_id: str | None = None) -> Pin:
+    """The same source at another version, of the table with that id."""
+    return replace(pinned, version=version, table_id=table_id)
 
 
 def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:
@@ -54,7 +58,7 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
     Raises: RunError: the source cannot be read, or that version is gone.
     """
     if pinned.path is not None and pinned.version is not None:
-        return delta.read_version(spark, pinned.path, pinned.version)
+        return delta.read_version(spark, pinned.path, pinned.version, table_id=pinned.table_id)
     source = pinned.source
     try:
         if source.format == "json":

@@ -34,6 +34,11 @@ class Tables:
         """Name -> version; `None` where the source keeps none."""
         return {name: pinned.version for name, pinned in self.pins.items()}
 
+    @property
+    def ids(self) -> dict[str, str]:
+        """Name -> id of the table that has this version, where the source keeps versions."""
+        return {name: pinned.table_id for name, pinned in self.pins.items() if pinned.table_id is not None}
+
     def frames(self, spark: SparkSession) -> dict[str, DataFrame]:
         """Name -> frame at the pinned version."""
         return {
@@ -54,9 +59,12 @@ def pin_tables(spark: SparkSession, job: Job, wide: WideTable) -> Tables:
     return Tables(wide=wide, pins=pins)
 
 
-def at_versions(tables: Tables, versions: Mapping[str, int | None]) -> Tables:
+def at_versions(tables: Tables, plan: Plan) -> Tables:
     """The same tables at the versions of an earlier plan."""
-    pins = {name: sources.at(pinned, versions.get(name)) for name, pinned in tables.pins.items()}
+    pins = {
+        name: sources.at(pinned, plan.tables.get(name), table_id=plan.table_ids.get(name))
+        for name, pinned in tables.pins.items()
+    }
     return Tables(wide=tables.wide, pins=pins)
 
 

@@ -67,6 +67,7 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
         clock=context.now(),
         input=Offsets(ranges=ranges, topic_ids=ids),
         tables=tables.versions,
+        table_ids=tables.ids,
         models=inputs.model_pins(serving.models),
         settings=inputs.settings_of(job),
         feed_lag=_feed_lag(context, topics, ranges),
@@ -173,7 +174,7 @@ def _output(
     """The output rows but for their commit, planned anew only if something moved; and rows that are kept till then."""
     prepared, models, pinned = context.prepared, serving.models, None not in tables.versions.values()
     # a model that takes another's place mostly reads the same wide table
-    about_wide = (output.wanted_by(models), tables.versions, topic_ids)
+    about_wide = (output.wanted_by(models), tables.pins, topic_ids)
     about = (about_wide, serving.uris)
     if (frame := prepared.planned(OUTPUT, records, about=about)) is not None:
         return frame, None

@@ -1,4 +1,4 @@
-"""What is made of pinned tables once and used by every commit until a table has another version."""
+"""What is made of pinned tables once and used by every commit until a table has another version, or is another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.io import sources
+from spark_scoring.io.sources import Pin
 from spark_scoring.jvm.kept import KeptRows
 from spark_scoring.jvm.planned import Planned
 from spark_scoring.run.inputs import Tables
@@ -17,13 +18,13 @@ from spark_scoring.wide.strategy import broadcast_limit
 
 @dataclass(frozen=True, kw_only=True)
 class _Frame:
-    version: int | None
+    pinned: Pin
     frame: DataFrame
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Index:
-    versions: tuple[int | None, ...]
+    pins: tuple[Pin, ...]
     rows: KeptRows
 
 
@@ -57,22 +58,22 @@ class Prepared:
         frames = {}
         for name, pinned in tables.pins.items():
             kept = self._frames.get(name)
-            if kept is None or pinned.version is None or kept.version != pinned.version:
+            if kept is None or pinned.version is None or kept.pinned != pinned:
                 frame = sources.read(self.spark, pinned, columns=tables.wide.table(name).columns)
-                kept = self._frames[name] = _Frame(version=pinned.version, frame=frame)
+                kept = self._frames[name] = _Frame(pinned=pinned, frame=frame)
             frames[name] = kept.frame
-        return AtVersions(frames=frames, versions=tables.versions, prepared=self)
+        return AtVersions(frames=frames, pins=tables.pins, prepared=self)
 
-    def index(self, frame: DataFrame, *, versions: tuple[int | None, ...], what: str) -> KeptRows:
+    def index(self, frame: DataFrame, *, pins: tuple[Pin, ...], what: str) -> KeptRows:
         """The index of tables at their versions: the one there is, else this one, made now."""
         self._used.add(what)
         kept = self._indexes.get(what)
-        if kept is not None and kept.versions == versions:
+        if kept is not None and kept.pins == pins:
             return kept.rows
         rows = KeptRows.of(frame)
         if kept is not None:
             kept.rows.give_up()
-        self._indexes[what] = _Index(versions=versions, rows=rows)
+        self._indexes[what] = _Index(pins=pins, rows=rows)
         return rows
 
     def remember(self, what: str, rows: DataFrame, frame: DataFrame, *, about: object) -> None:
@@ -86,7 +87,7 @@ class Prepared:
 
     def needs_reach(self, wide: WideTable, tables: "AtVersions") -> bool:
         """See `reach.needs_reach`; asked once for the same versions."""
-        about = (wide, tuple(tables.versions.items()))
+        about = (wide, tables.pins)
         if self._needs_reach is None or self._needs_reach[0] != about:
             self._needs_reach = (about, needs_reach(wide, tables.frames, tables, limit=broadcast_limit(self.spark)))
         return self._needs_reach[1]
@@ -103,18 +104,18 @@ class AtVersions:
     """The frames of one plan's tables, and the keeper of their indexes, if any are kept."""
 
     frames: Mapping[str, DataFrame]
-    versions: Mapping[str, int | None]
+    pins: Mapping[str, Pin]
     prepared: Prepared | None = None
 
     @staticmethod
     def once(spark: SparkSession, tables: Tables) -> "AtVersions":
         """For a single use: nothing is kept."""
-        return AtVersions(frames=tables.frames(spark), versions=tables.versions)
+        return AtVersions(frames=tables.frames(spark), pins=tables.pins)
 
     def keeps(self, table: str) -> bool:
         fed = self.prepared is None or table.lower() in self.prepared.fed
-        return not fed and self.versions.get(table) is not None
+        return not fed and table in self.pins and self.pins[table].version is not None
 
     def index(self, frame: DataFrame, *, tables: tuple[str, ...], what: str) -> KeptRows:
         assert self.prepared is not None
-        return self.prepared.index(frame, versions=tuple(self.versions[name] for name in tables), what=what)
+        return self.prepared.index(frame, pins=tuple(self.pins[name] for name in tables), what=what)

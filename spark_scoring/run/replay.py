@@ -67,6 +67,7 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
         clock=clock,
         input=Replay(reason=reason, moved={}),
         tables=tables.versions,
+        table_ids=tables.ids,
         models=inputs.model_pins(models),
         settings=inputs.settings_of(job),
     )

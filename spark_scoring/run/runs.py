@@ -54,6 +54,7 @@ def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: dat
         clock=clock,
         input=Interval(bounds=(span.start, span.end), version=pinned.version),
         tables=tables.versions,
+        table_ids=tables.ids,
         models=inputs.model_pins(models),
     )
     run = Run(run_id=records.new_id(clock), span=span, base=base, rows=pinned, tables=tables, models=models)
@@ -101,7 +102,7 @@ def _continued(spark: SparkSession, job: Job, rows: Source, found: Record) -> Ru
         span=Span(start=start, end=end, cut=timedelta(seconds=saved["cut_s"])),
         base=base,
         rows=sources.at(sources.pin(spark, rows, name="rows.batch"), base.input.version),
-        tables=inputs.at_versions(tables, base.tables),
+        tables=inputs.at_versions(tables, base),
         models=models,
         done=tuple(Plan.unpack(plan) for plan in saved["done"]),
     )

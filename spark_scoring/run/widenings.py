@@ -88,6 +88,7 @@ def begin(spark: SparkSession, job: Job, asked: Asked, *, clock: datetime) -> Wi
         clock=clock,
         input=Interval(bounds=(asked.span.start, asked.span.end), version=rows.version),
         tables={**tables.versions, **actuals.versions(pinned)},
+        table_ids=tables.ids,
         models=models,
     )
     return Widening(
@@ -154,7 +155,7 @@ def _continued(spark: SparkSession, job: Job, asked: Asked, found: Record) -> Wi
         out=asked.out,
         base=base,
         rows=sources.at(rows, base.input.version),
-        tables=inputs.at_versions(inputs.pin_tables(spark, job, wide), base.tables),
+        tables=inputs.at_versions(inputs.pin_tables(spark, job, wide), base),
         actuals=actuals.at_versions(pinned, base.tables),
         done=tuple(_piece(saved) for saved in found.saved["done"]),
     )

@@ -120,8 +120,9 @@ class Counts:
 class Plan:
     """What a commit read and with which models; equal plans over equal data give equal rows.
 
-    `tables` maps a name to its pinned version (`None`: not a versioned table). `feed_lag` counts, for each
-    feed, the records that its topic already held and this commit had not read. `settings`: of a stream's commits.
+    `tables` maps a name to its pinned version (`None`: not a versioned table), `table_ids` to the id of the table that
+    has it, which plans did not always say. `feed_lag` counts, for each feed, the records that its topic already held
+    and this commit had not read. `settings`: of a stream's commits.
     """
 
     commit_id: str
@@ -129,6 +130,7 @@ class Plan:
     input: Interval | Offsets | Replay
     tables: Mapping[str, int | None]
     models: tuple[ModelPin, ...]
+    table_ids: Mapping[str, str] = field(default_factory=dict)
     settings: Settings | None = None
     counts: Counts | None = None
     feed_lag: Mapping[str, int] = field(default_factory=dict)
@@ -142,12 +144,14 @@ class Plan:
             "rejected": self.counts.rejected,
         }
         settings = {} if self.settings is None else {"settings": self.settings.pack()}
+        table_ids = {"table_ids": dict(self.table_ids)} if self.table_ids else {}
         return {
             "format": FORMAT,
             "commit_id": self.commit_id,
             "clock": iso(self.clock),
             "input": self.input.pack(),
             "tables": dict(self.tables),
+            **table_ids,
             "models": _pack_models(self.models),
             **settings,
             "counts": counts,
@@ -168,6 +172,7 @@ class Plan:
             clock=instant(given["clock"]),
             input=_unpack_input(given["input"]),
             tables=dict(given["tables"]),
+            table_ids=dict(given.get("table_ids", {})),
             models=_unpack_models(given["models"]),
             settings=_unpack_settings(given.get("settings")),
             counts=counts and Counts(rows=counts["in"], scored=counts["scored"], rejected=counts["rejected"]),

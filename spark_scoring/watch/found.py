@@ -98,7 +98,7 @@ def _in_stream(spark: SparkSession, job: Job, asked: Asked) -> Found:
         origin=f"{at}; models and tables of commit {plan.commit_id}",
         key=tuple(key.items()),
         models=models,
-        tables=inputs.at_versions(tables, plan.tables),
+        tables=inputs.at_versions(tables, plan),
     )
 
 

@@ -23,7 +23,7 @@ from spark_scoring.run.ledger import Commit
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.reach import reach_of
 from spark_scoring.spec.job import KEEP, Job
-from spark_scoring.spec.plan import ModelPin, Plan, Settings
+from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.wide import WideTable
 from spark_scoring.watch.bits import differs
 from spark_scoring.wide.frames import column
@@ -153,9 +153,9 @@ def _other(feature: str) -> Column:
 
 
 def _same_inputs(commits: Iterable[Commit]) -> Iterable[tuple[Plan, list[str]]]:
-    def inputs_of(commit: Commit) -> tuple[list[tuple[str, int | None]], tuple[ModelPin, ...], Settings | None]:
+    def inputs_of(commit: Commit) -> tuple[object, ...]:
         plan = commit.plan
-        return sorted(plan.tables.items()), plan.models, plan.settings
+        return plan.tables, plan.table_ids, plan.models, plan.settings
 
     for _, group in groupby(commits, key=inputs_of):
         same = list(group)
@@ -167,7 +167,7 @@ def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataF
     if plan.settings is not None and "input" not in plan.settings.keep:
         raise errors.nothing_kept(str(job.output.stream))
     models = inputs.load_pinned(spark, job, plan.models)
-    tables = inputs.at_versions(inputs.pin_tables(spark, job, inputs.one_wide(models)), plan.tables)
+    tables = inputs.at_versions(inputs.pin_tables(spark, job, inputs.one_wide(models)), plan)
     then = _written(spark, job, ids)
     again = rows_again(then, job, tables.wide)
     reach = reach_of(again, tables.wide)

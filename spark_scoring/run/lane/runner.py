@@ -201,7 +201,8 @@ class _Lane:
         assert self.run is not None
         models = serving.renewed(self.spark, self.job, self.serving)
         tables = inputs.pin_tables(self.spark, self.job, inputs.one_wide(models.models))
-        if models.uris == self.serving.uris and tables.versions == self.run.plan.tables:
+        planned = self.run.plan.tables, self.run.plan.table_ids
+        if models.uris == self.serving.uris and (tables.versions, tables.ids) == planned:
             self.serving = models
             return None
         return self._next(models, after_batch=_batch_of(scoring))
@@ -212,7 +213,7 @@ class _Lane:
         state, clock = self.states[self.rows_topic], self.now()
         pins = inputs.model_pins(models.models)
         run_id = new_id(clock)
-        plan = runs.plan_of(self.job, run_id, clock=clock, tables=tables.versions, models=pins)
+        plan = runs.plan_of(self.job, run_id, clock=clock, tables=tables, models=pins)
         frame = query.scores(
             self.spark, self.job, serving=models, tables=self.prepared.at(tables), topic_id=state.topic_id,
             start=self._start().offsets,

@@ -12,9 +12,10 @@ from pyspark.sql import types as T
 
 from spark_scoring.io import files
 from spark_scoring.run import inputs, records
+from spark_scoring.run.inputs import Tables
 from spark_scoring.run.records import Record
 from spark_scoring.spec.job import Job
-from spark_scoring.spec.plan import Interval, Plan
+from spark_scoring.spec.plan import Interval, ModelPin, Plan
 
 # as `records.new_id` makes them
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}", re.ASCII)
@@ -110,11 +111,11 @@ def set_aside(spark: SparkSession, job: Job) -> None:
         files.move(spark, place, f"{place}-before-{uuid.uuid4()}")
 
 
-def plan_of(job: Job, run_id: str, *, clock: datetime, tables: Mapping[str, int | None], models: tuple) -> Plan:  # type: ignore[type-arg]
+def plan_of(job: Job, run_id: str, *, clock: datetime, tables: Tables, models: tuple[ModelPin, ...]) -> Plan:
     """What a run pins."""
     return Plan(
-        commit_id=f"{job.name}/{run_id}", clock=clock, input=Interval(bounds=None), tables=tables, models=models,
-        settings=inputs.settings_of(job),
+        commit_id=f"{job.name}/{run_id}", clock=clock, input=Interval(bounds=None), tables=tables.versions,
+        table_ids=tables.ids, models=models, settings=inputs.settings_of(job),
     )  # fmt: skip
 
 
