@@ -53,8 +53,8 @@ def foreign_checkpoint(job: str, *, commit_id: str) -> StateError:
 
 def lost_output(job: str, *, table: str, batch_id: int) -> StateError:
     return StateError(
-        f"{job}: the checkpoint is at micro-batch {batch_id}, and {table} holds no commit of this job. "
-        "Restore the table, or give the job a new 'state' folder to begin anew."
+        f"{job}: the checkpoint is at micro-batch {batch_id}, and {table} holds neither a commit nor a row of this "
+        "job. Restore the table, or give the job a new 'state' folder to begin anew."
     )
 
 

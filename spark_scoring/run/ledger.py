@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
@@ -95,8 +96,20 @@ def standing(spark: SparkSession, path: str, *, job: str) -> Standing:
     found = _standing(delta.newest_first(spark, path), job=job)
     if found.begun:
         return found
-    # an id that was noted for a generation is there as long as the table is
-    return replace(found, expired=bool(delta.transactions(spark, path, prefix=f"{job}:")))
+    # an id that was noted for a generation outlives the log, unless delta.setTransactionRetentionDuration is set
+    noted = bool(delta.transactions(spark, path, prefix=f"{job}:"))
+    return replace(found, expired=noted or has_rows(spark, path, job=job, where="source is not null"))
+
+
+def has_rows(spark: SparkSession, path: str, *, job: str, where: str = "true") -> bool:
+    """Whether the table holds rows of the job, whatever its log says."""
+    if not delta.is_table(spark, path):
+        return False
+    frame = spark.read.format("delta").load(path)
+    # another's table is told so elsewhere
+    if not {"commit_id", "source"} <= set(frame.columns):
+        return False
+    return not frame.where(F.col("commit_id").startswith(f"{job}/")).where(where).isEmpty()
 
 
 def owner_of(spark: SparkSession, path: str) -> str | None:

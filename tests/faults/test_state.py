@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -199,8 +200,15 @@ def test_recover_twice_and_of_a_whole_stream_changes_nothing(half: Arena) -> Non
 
 
 @pytest.mark.faults
-def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena) -> None:
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena, forgotten: bool) -> None:
+    if forgotten:
+        # Delta forgets the transaction ids too, and with the checkpoint nothing is left but the rows
+        delta.set_property(half.world.spark, half.output, "delta.setTransactionRetentionDuration", "interval 1 seconds")
+        time.sleep(1)
+        lost(Path(half.job.state, "checkpoint"))
     expire(half)
+    assert bool(delta.transactions(half.world.spark, half.output, prefix=half.job.name)) != forgotten
     with pytest.raises(StateError, match="log no longer says"):
         half.run()
     half.recover()
