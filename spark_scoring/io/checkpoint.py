@@ -57,6 +57,15 @@ def first(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | None:
     return _offsets(spark, path, job=job) if exists(spark, path) else None
 
 
+def reached(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | None:
+    """topic -> partition -> where its query goes on: as `committed`, or where no batch was committed as `first`.
+
+    Raises: StateError: a file is damaged.
+    """
+    done = committed(spark, checkpoint, job=job)
+    return first(spark, checkpoint, job=job) if done is None else done
+
+
 def _offsets(spark: SparkSession, path: str, *, job: str) -> Bounds:
     # the last line is the only source's; the lines before it are the file's version and Spark's own metadata
     text = read_text(spark, path)

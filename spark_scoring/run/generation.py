@@ -4,6 +4,7 @@ import json
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pyspark.sql.functions as F
@@ -11,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
+from spark_scoring.errors import StateError
 from spark_scoring.io import checkpoint, delta, files, kafka
 from spark_scoring.io.kafka import TopicState
 from spark_scoring.run import feeds, ledger, owner, takeover
@@ -198,8 +200,10 @@ def _takeover(job: Job, plan: _Plan, consent: Consent) -> Takeover:
 
 def _settled(spark: SparkSession, job: Job, base: Standing, states: Mapping[str, TopicState]) -> _Plan:
     """Where each partition goes on, and what has to be accepted for it."""
+    assert job.kafka is not None
     ends: dict[str, Mapping[int, int]] = dict(base.ends)
     accepted: list[Accepted] = []
+    untold = topics_of(job)[0] if base.expired and job.kafka.start == "latest" else None
     for topic, state in states.items():
         if base.topic_ids.get(topic, state.topic_id) != state.topic_id:
             accepted.append(Accepted(what="new_topic", topic=topic, topic_id=state.topic_id))
@@ -207,10 +211,14 @@ def _settled(spark: SparkSession, job: Job, base: Standing, states: Mapping[str,
             continue
         known = dict(base.ends.get(topic, {}))
         for partition, earliest in state.earliest.items():
-            end = known.get(partition, 0)
-            if end < earliest and (topic in base.ends):
-                accepted.append(Accepted(what="loss", topic=topic, partition=partition, start=end, until=earliest))
-                known[partition] = earliest
+            start, until = known.get(partition, 0), earliest
+            if topic == untold and partition not in known:
+                # told to begin at the end of the topic, and nobody knows where that was
+                start, until = earliest, state.latest[partition]
+                known[partition] = until
+            if start < until and (topic in base.ends):
+                accepted.append(Accepted(what="loss", topic=topic, partition=partition, start=start, until=until))
+                known[partition] = until
         ends[topic] = known
     ids = {**base.topic_ids, **{topic: state.topic_id for topic, state in states.items()}}
     return _Plan(ends=ends, topic_ids=ids, accepted=(*accepted, *_unknown_feeds(job, base, states, ends)))
@@ -243,35 +251,38 @@ def _refuse_unless(job: Job, accepted: tuple[Accepted, ...], consent: Consent) -
     missing = [one for one in accepted if not allowed[one.what]]
     if missing:
         flags = [needed[what] for what in dict.fromkeys(one.what for one in accepted)]
-        raise errors.not_accepted(job.path, what=[_said(one) for one in missing], flags=flags)
+        raise errors.not_accepted(job.path, what=[takeover.said(one) for one in missing], flags=flags)
     if accepted and not consent.reason:
         raise errors.reason_needed()
 
 
-def _said(one: Accepted) -> str:
-    if one.what == "new_topic":
-        return f"topic '{one.topic}' was deleted and created again, and what was not read of the old one is gone"
-    return f"records {one.start} to {one.until} of {one.topic}[{one.partition}] are gone or were not read"
-
-
 def _of_rows(spark: SparkSession, job: Job, path: str, states: Mapping[str, TopicState]) -> Standing:
-    """The standing by the rows' own `source`, and for the feeds by their tables' logs."""
+    """The standing by the rows' own `source`, without one by the checkpoint; of the feeds by their tables' logs."""
     assert job.stream is not None
     rows = spark.read.format("delta").load(path).where(F.col("commit_id").startswith(f"{job.name}/"))
     found = rows.where(F.col("source.topic") == job.stream.topic).groupBy("source.topic_id", "source.partition")
     each = found.agg(F.max("source.offset").alias("offset"), F.max("scored_at").alias("at")).collect()
-    if not each:
-        raise errors.no_commits(path, job=job.name)
-    newest = max(each, key=lambda row: row["at"])["topic_id"]
-    ends: dict[str, Mapping[int, int]] = {
-        job.stream.topic: {row["partition"]: row["offset"] + 1 for row in each if row["topic_id"] == newest}
-    }
+    topic = states[job.stream.topic]
+    newest = max(each, key=lambda row: row["at"])["topic_id"] if each else topic.topic_id
+    read = {row["partition"]: row["offset"] + 1 for row in each if row["topic_id"] == newest}
+    ends: dict[str, Mapping[int, int]] = {job.stream.topic: {**_of_checkpoint(spark, job, topic), **read}}
     for table in job.tables:
         if table.feed is not None:
-            topic = table.feed.topic
-            read = feeds.read_until(spark, table, job=job, topic_id=states[topic].topic_id)
-            ends |= {topic: read} if read else {}
+            fed = feeds.read_until(spark, table, job=job, topic_id=states[table.feed.topic].topic_id)
+            ends |= {table.feed.topic: fed} if fed else {}
     return Standing(ends=ends, topic_ids={job.stream.topic: newest}, there=True, expired=True)
+
+
+def _of_checkpoint(spark: SparkSession, job: Job, state: TopicState) -> dict[int, int]:
+    """partition -> where the checkpoint goes on: 0 in those that are new to it. Empty where there is none to read."""
+    assert job.stream is not None
+    lane = job.lane == REALTIME
+    # what the lane has reached need not be landed
+    found = checkpoint.first if lane else checkpoint.reached
+    with suppress(StateError):
+        ends = found(spark, runs.checkpoint_of(job) if lane else checkpoint_of(job), job=job.path)
+        return {} if ends is None else {p: ends.get(job.stream.topic, {}).get(p, 0) for p in state.latest}
+    return {}
 
 
 def _without_commits(spark: SparkSession, job: Job, consent: Consent) -> Takeover:

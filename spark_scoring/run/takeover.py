@@ -80,6 +80,13 @@ class Takeover:
         return cls(ends=ends, accepted=accepted, **plain)
 
 
+def said(one: Accepted) -> str:
+    """What has to be accepted, in words."""
+    if one.what == "new_topic":
+        return f"topic '{one.topic}' was deleted and created again, and what was not read of the old one is gone"
+    return f"records {one.start} to {one.until} of {one.topic}[{one.partition}] are gone or were not read"
+
+
 def app_id(job: str, generation: str) -> str:
     """The transaction id of a generation's commits."""
     return f"{job}:{generation}"

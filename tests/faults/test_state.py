@@ -14,8 +14,10 @@ from delta.tables import DeltaTable
 from spark_scoring.errors import RunError, StateError
 from spark_scoring.io import delta
 from spark_scoring.run import faults
+from spark_scoring.testing import Record, produce
 from tests.faults import oracle
 from tests.faults.arena import Arena, files_in, make_arena, slow
+from tests.world import flights, record
 
 Harm = Callable[[Path], None]
 
@@ -217,6 +219,31 @@ def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena,
 
     assert found == sorted(sent.at for sent in half.sent)
     assert half.holds()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("harm", [None, damaged, lost])
+def test_what_was_never_to_be_scored_is_not_when_the_log_has_expired(
+    arenas: Callable[..., Arena], harm: Harm | None
+) -> None:
+    """A stream began at the end of its topic, and one partition got records since."""
+    arena = arenas(kafka={"start": "latest"})
+    arena.send(0, 20)
+    arena.run()
+    late = [record(row) for row in flights(24)[20:]]
+    produce(arena.broker.servers, arena.rows_topic, [Record(key=None, value=value, partition=0) for value in late])
+    arena.run()
+    expire(arena)
+    if harm is not None:
+        harm(Path(arena.job.state, "checkpoint"))
+    if harm is lost:
+        with pytest.raises(StateError, match=r"flights\[1\] are gone or were not read.*--accept-loss"):
+            arena.recover()
+    arena.recover(**({"loss": True, "reason": "they were left out"} if harm is lost else {}))
+    arena.run()
+
+    rows = arena.world.spark.read.format("delta").load(arena.output)
+    assert sorted(row["id"] for row in rows.collect()) == ["f020", "f021", "f022", "f023"]
 
 
 def expire(arena: Arena) -> None:

@@ -77,9 +77,8 @@ class Start:
 def rows_start(spark: SparkSession, job: Job, known: Standing, state: TopicState) -> Start:
     """Where the query begins to read the rows: at its checkpoint, else where nothing can be lost."""
     topic, place = _rows_topic(job), runs.checkpoint_of(job)
-    for found in (checkpoint.committed, checkpoint.first):
-        if (offsets := found(spark, place, job=job.path)) is not None:
-            return Start(offsets=offsets[topic], anew=False)
+    if (offsets := checkpoint.reached(spark, place, job=job.path)) is not None:
+        return Start(offsets=offsets[topic], anew=False)
     if ends := known.ends.get(topic):
         # what is in the table is not landed again
         begun = {**ends, **_landed_from(spark, job, ends, topic_id=state.topic_id)}
