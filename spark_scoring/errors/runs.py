@@ -67,6 +67,14 @@ def no_commits(path: str, *, job: str) -> RunError:
     return RunError(f"{path}: no commit of job '{job}'. Run 'spark-scoring score' or 'spark-scoring stream' first.")
 
 
+def plans_expired(path: str, *, job: str) -> RunError:
+    return RunError(
+        f"{path}: holds rows of job '{job}', and its log no longer says what they were scored with: old entries were "
+        "removed. 'spark-scoring verify' checks them by their rows alone; what is committed from now on can be scored "
+        "again, as long as delta.logRetentionDuration keeps its entries."
+    )
+
+
 def nothing_kept(path: str) -> RunError:
     return RunError(f"{path} was written without the rows themselves. Set 'output: {{keep: [input, features]}}'.")
 

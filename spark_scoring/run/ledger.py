@@ -7,6 +7,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
+from spark_scoring.errors import RunError
 from spark_scoring.io import delta
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
@@ -120,6 +121,11 @@ def owner_of(spark: SparkSession, path: str) -> str | None:
         return found
     row = spark.read.format("delta").load(path).select("commit_id").where("commit_id is not null").first()
     return None if row is None else str(row["commit_id"]).split("/")[0]
+
+
+def without_plans(spark: SparkSession, path: str, *, job: str) -> RunError:
+    """What there is to say of a table that has no plan of the job: the log has expired, or it never made a commit."""
+    return (errors.plans_expired if has_rows(spark, path, job=job) else errors.no_commits)(path, job=job)
 
 
 def generation_of(plan: Plan) -> str:

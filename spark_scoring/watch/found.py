@@ -84,7 +84,7 @@ def _in_stream(spark: SparkSession, job: Job, asked: Asked) -> Found:
     target = _output_of(spark, job)
     plans = {c.plan.commit_id: c.plan for c in ledger.scored_commits(spark, target, job=job.name)}
     if not plans:
-        raise errors.no_commits(target, job=job.name)
+        raise ledger.without_plans(spark, target, job=job.name)
     newest = plans[next(reversed(plans))]
     models = inputs.load_pinned(spark, job, newest.models)
     key = parse_key(asked.key, rows := inputs.one_wide(models).rows)

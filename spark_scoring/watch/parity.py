@@ -208,7 +208,7 @@ def _joined(then: DataFrame, now: DataFrame) -> DataFrame:
 def commits_of(spark: SparkSession, job: Job, *, last: int | None) -> tuple[Commit, ...]:
     """The stream's commits that hold rows, oldest first; the newest `last` of them.
 
-    Raises: ConfigError: the job has no stream. RunError: there are no commits.
+    Raises: ConfigError: the job has no stream. RunError: there are no commits, or none that the log still holds.
     """
     if job.stream is None or job.output.stream is None:
         raise errors.missing_part(job.path, part="rows.stream and output.stream", command="parity")
@@ -216,5 +216,5 @@ def commits_of(spark: SparkSession, job: Job, *, last: int | None) -> tuple[Comm
         c for c in ledger.scored_commits(spark, job.output.stream, job=job.name) if c.plan.counts and c.plan.counts.rows
     ]
     if not found:
-        raise errors.no_commits(job.output.stream, job=job.name)
+        raise ledger.without_plans(spark, job.output.stream, job=job.name)
     return tuple(found if last is None else found[-last:])

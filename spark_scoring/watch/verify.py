@@ -68,7 +68,7 @@ class Verdict:
 
 
 def verify_stream(spark: SparkSession, job: Job) -> Verdict:
-    """Compare the output of a stream with its own log and with the broker.
+    """Compare the output of a stream with its own log and with the broker; what has expired by its rows alone.
 
     Raises: ConfigError: the job has no stream. RunError: there are no commits, or the broker does not answer.
     """
@@ -77,7 +77,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     log = delta.history(spark, job.output.stream)
     commits = [c for c in ledger.commits_in(log, job=job.name) if isinstance(c.plan.input, Offsets | Replay)]
     takeovers = ledger.takeovers_in(log, job=job.name)
-    if not commits and not takeovers:
+    if not (commits or takeovers or ledger.has_rows(spark, job.output.stream, job=job.name)):
         raise errors.no_commits(job.output.stream, job=job.name)
     rows = spark.read.format("delta").load(job.output.stream)
     plans = [commit.plan for commit in commits if isinstance(commit.plan.input, Offsets)]
@@ -112,14 +112,15 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
         raise errors.missing_part(job.path, part="output.batch", command="verify")
     log = delta.history(spark, job.output.batch)
     commits = ledger.commits_in(log, job=job.name)
-    if not commits:
+    if not (commits or ledger.has_rows(spark, job.output.batch, job=job.name)):
         raise errors.no_commits(job.output.batch, job=job.name)
     rows = spark.read.format("delta").load(job.output.batch).where(F.col("commit_id").startswith(f"{job.name}/"))
     expired = log[-1].version > 0
     known = {commit.plan.commit_id: commit.entry.version for commit in commits}
     standing = [row["commit_id"] for row in rows.select("commit_id").distinct().collect()]
     broken = [f"rows of commit {name}, which the log does not hold" for name in standing if name not in known]
-    oldest = min((known[name] for name in standing if name in known), default=commits[-1].entry.version)
+    newest = commits[-1].entry.version if commits else -1
+    oldest = min((known[name] for name in standing if name in known), default=newest)
     return Verdict(
         commits=len(commits),
         broken=(
@@ -132,14 +133,16 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
 
 
 def verify(spark: SparkSession, job: Job) -> dict[str, Verdict]:
-    """A verdict for each side of the job, `stream` and `batch`, that has made commits.
+    """A verdict for each side of the job, `stream` and `batch`, that has made commits, be their log there or not.
 
     Raises: RunError: there are none, or the broker does not answer.
     """
     sides = {"stream": (job.output.stream, verify_stream), "batch": (job.output.batch, verify_batch)}
     tables = {side: (path, check) for side, (path, check) in sides.items() if path is not None}
     found = {
-        side: check(spark, job) for side, (path, check) in tables.items() if ledger.commits(spark, path, job=job.name)
+        side: check(spark, job)
+        for side, (path, check) in tables.items()
+        if ledger.commits(spark, path, job=job.name) or ledger.has_rows(spark, path, job=job.name)
     }
     if not found:
         raise errors.no_commits(" and ".join(path for path, _ in tables.values()), job=job.name)

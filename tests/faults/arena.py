@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
+from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from spark_scoring import Job
+from spark_scoring.io import delta
 from spark_scoring.run import faults, generation, stream
 from spark_scoring.run.generation import Consent
 from spark_scoring.testing import KafkaBroker, Record, produce
@@ -138,6 +140,20 @@ def make_arena(
     (folder / "job.yaml").write_text(yaml.safe_dump(mapping))
     job = Job.load(folder / "job.yaml", {"KAFKA_PASSWORD": "", **os.environ})
     return Arena(world=replace(world, job=job), broker=broker, job_path=folder / "job.yaml")
+
+
+def expire(spark: SparkSession, path: str) -> None:
+    """What Delta's clean-up does after a month, to all entries that a job made."""
+    table = DeltaTable.forPath(spark, path)
+    for _ in range(2):
+        table.optimize().executeCompaction()
+        delta.set_property(spark, path, "note", "x")
+    newest = delta.current_version(spark, path)
+    jvm: Any = spark._jvm
+    jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path).checkpoint()
+    for version in range(newest):
+        Path(path, "_delta_log", f"{version:020d}.json").unlink()
+    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 def slow(*values: object) -> Any:

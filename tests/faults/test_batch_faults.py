@@ -12,9 +12,9 @@ from pyspark.sql import SparkSession
 
 from spark_scoring.run import batch, faults
 from spark_scoring.run.runs import Span
-from spark_scoring.watch import verify
+from spark_scoring.watch import status, verify
 from tests.faults import oracle
-from tests.faults.arena import Arena, now, slow
+from tests.faults.arena import Arena, expire, now, slow
 from tests.world import DAY, World, make_world
 
 DAYS = [Span(start=DAY + timedelta(days=d), end=DAY + timedelta(days=d + 1), cut=timedelta(days=1)) for d in (0, 1)]
@@ -94,6 +94,15 @@ def test_a_restore_followed_by_a_run_is_repaired(world: World) -> None:
 
     assert ids(world) == WHOLE
     assert verify.verify_batch(world.spark, world.job).holds
+
+
+@pytest.mark.faults
+def test_a_log_that_has_expired_leaves_the_rows_to_look_at(world: World) -> None:
+    score(world)
+    expire(world.spark, str(world.job.output.batch))
+    verdict, found = verify.verify(world.spark, world.job)["batch"], status.status(world.spark, world.job).batch
+
+    assert (verdict.holds, verdict.commits, found and found.scored + found.rejected) == (True, 0, len(WHOLE))
 
 
 def test_without_the_protection_a_second_run_doubles(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

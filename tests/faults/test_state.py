@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from delta.tables import DeltaTable
 
 from spark_scoring.errors import RunError, StateError
 from spark_scoring.io import delta
 from spark_scoring.run import faults
 from spark_scoring.testing import Record, produce
+from spark_scoring.watch import parity, status, verify
 from tests.faults import oracle
-from tests.faults.arena import Arena, files_in, make_arena, slow
+from tests.faults.arena import Arena, expire, files_in, make_arena, slow
 from tests.world import flights, record
 
 Harm = Callable[[Path], None]
@@ -209,11 +209,13 @@ def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena,
         delta.set_property(half.world.spark, half.output, "delta.setTransactionRetentionDuration", "interval 1 seconds")
         time.sleep(1)
         lost(Path(half.job.state, "checkpoint"))
-    expire(half)
+    expire(half.world.spark, half.output)
     assert bool(delta.transactions(half.world.spark, half.output, prefix=half.job.name)) != forgotten
     with pytest.raises(StateError, match="log no longer says"):
         half.run()
+    assert watched(half) == (30, True, None)
     half.recover()
+    assert watched(half) == (30, False, 20)
     half.run()
     found = keys(half.world.spark.read.format("delta").load(half.output))
 
@@ -233,7 +235,7 @@ def test_what_was_never_to_be_scored_is_not_when_the_log_has_expired(
     late = [record(row) for row in flights(24)[20:]]
     produce(arena.broker.servers, arena.rows_topic, [Record(key=None, value=value, partition=0) for value in late])
     arena.run()
-    expire(arena)
+    expire(arena.world.spark, arena.output)
     if harm is not None:
         harm(Path(arena.job.state, "checkpoint"))
     if harm is lost:
@@ -246,19 +248,16 @@ def test_what_was_never_to_be_scored_is_not_when_the_log_has_expired(
     assert sorted(row["id"] for row in rows.collect()) == ["f020", "f021", "f022", "f023"]
 
 
-def expire(arena: Arena) -> None:
-    """What Delta's clean-up does after a month, to all entries that a stream made."""
-    spark, path = arena.world.spark, arena.output
-    table = DeltaTable.forPath(spark, path)
-    for _ in range(2):
-        table.optimize().executeCompaction()
-        delta.set_property(spark, path, "note", "x")
-    newest = delta.current_version(spark, path)
-    jvm: Any = spark._jvm
-    jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path).checkpoint()
-    for version in range(newest):
-        Path(path, "_delta_log", f"{version:020d}.json").unlink()
-    jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+def watched(arena: Arena) -> tuple[int, bool, int | None]:
+    """What `status` says of rows whose commits are gone: their number, whether to recover, what waits."""
+    spark, job = arena.world.spark, arena.job
+    with pytest.raises(RunError, match="no longer says what they were scored with"):
+        parity.commits_of(spark, job, last=None)
+    verdict, found = verify.verify(spark, job)["stream"], status.status(spark, job)
+    assert (verdict.holds, verdict.commits, sum(part.rows for part in verdict.partitions)) == (True, 0, 30)
+    assert found.stream is not None and (found.stream.commits, found.stream.newest) == (0, None)
+    advice = str(found.stream.note).split()
+    return found.stream.scored + found.stream.rejected, "recover" in advice, found.waiting
 
 
 def keys(frame: Any) -> list[tuple[str, int, int]]:
