@@ -179,6 +179,13 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
     assert world.output("batch") == expected
 
 
+def test_a_resumed_run_says_which_version_is_gone(world: World) -> None:
+    interrupted(world)
+    world.outdate("planes")
+    with pytest.raises(RunError, match="planes: version 0 cannot be read any more"):
+        score(world, resume=True)
+
+
 def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> None:
     score(world)
     expected = world.output("batch")

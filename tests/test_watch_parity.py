@@ -22,6 +22,7 @@ from spark_scoring.run import generation, ledger, stream
 from spark_scoring.spec.plan import Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity
+from spark_scoring.watch.explain import Asked, explain
 from tests import world as worlds
 from tests.world import FEATURES, WIDE, World, flights, job_mapping, make_world, package_model, record, send
 
@@ -159,6 +160,21 @@ def test_a_table_made_anew_under_a_running_stream(make: Make, broker: KafkaBroke
     assert {value > 1000 for value in seats if value} == {False, True}
     assert (found.rows, found.different, [name for name, _ in found.not_checkable]) == (6, 0, [first.plan.commit_id])
     assert "made anew" in found.not_checkable[0][1]
+
+
+def test_a_version_whose_files_are_gone_ends_nothing(make: Make, broker: KafkaBroker) -> None:
+    world = make()
+    run(world, broker, 0, 6)
+    world.outdate("planes")
+    run(world, broker, 6, 12)
+    first, _ = parity.commits_of(world.spark, world.job, last=None)
+    gone, asked = "planes: version 0 cannot be read any more", Asked(key="f001", time=flights(2)[1]["at"])
+
+    found = exact(world)
+    assert (found.rows, found.different, [name for name, _ in found.not_checkable]) == (6, 0, [first.plan.commit_id])
+    assert gone in found.not_checkable[0][1]
+    with pytest.raises(RunError, match=gone):
+        explain(world.spark, world.job, asked, clock=datetime.now(UTC), stream=True)
 
 
 def test_the_same_files_under_another_version(make: Make, broker: KafkaBroker) -> None:

@@ -67,6 +67,14 @@ class World:
         """The path of a table."""
         return str(self.folder / name)
 
+    def outdate(self, name: str) -> None:
+        """Write the table once more, and remove the files of the version before, as VACUUM does."""
+        there = self.spark.read.format("delta").load(self.table(name))
+        files = there.inputFiles()
+        there.localCheckpoint().write.format("delta").mode("overwrite").save(self.table(name))
+        for file in files:
+            Path(file.removeprefix("file:")).unlink()
+
     def output(self, side: str) -> list[dict[str, Any]]:
         """The rows of the batch or stream output, by key, without what belongs to the commit."""
         path = {"batch": self.job.output.batch, "stream": self.job.output.stream}[side]

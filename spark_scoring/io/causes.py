@@ -5,6 +5,7 @@ from typing import Any
 from py4j.protocol import Py4JJavaError
 
 LONGEST = 300
+GONE = "[FAILED_READ_FILE.FILE_NOT_EXIST]"
 TRACE = "Traceback (most recent call last)"
 
 
@@ -20,6 +21,17 @@ def cause_of(error: BaseException) -> str:
     # Spark's own conditions, [LIKE_THIS], say more than the class that carries them
     full = line if line.startswith("[") else f"{kind}: {line}" if line else kind
     return full if len(full) <= LONGEST else f"{full[:LONGEST]}…"
+
+
+def missing_file(error: BaseException) -> str | None:
+    """What Spark, Delta or the file system says of a file that was to be read and is gone; None of other errors."""
+    java = _java(error)
+    while java is not None:
+        text = str(java.getMessage() or "")
+        if GONE in text or str(java.getClass().getSimpleName()).endswith("FileNotFoundException"):
+            return text
+        java = java.getCause()
+    return None
 
 
 def _java(error: BaseException) -> Any:

@@ -200,6 +200,11 @@ def read_version(spark: SparkSession, path: str, version: int, *, table_id: str 
     return frame
 
 
+def folder_of(spark: SparkSession, path: str) -> str:
+    """The table's folder as Spark spells it, with its scheme."""
+    return str(_log(spark, path).dataPath().toString())
+
+
 def history(spark: SparkSession, path: str, newest: int | None = None) -> tuple[Entry, ...]:
     """The log, newest first; empty where there is no table. `newest` bounds how many entries are read."""
     if not is_table(spark, path):

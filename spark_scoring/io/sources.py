@@ -1,15 +1,20 @@
 """Where rows and tables come from: Delta at a pinned version, any other Spark source as it is when it is read."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 import pyspark.sql.functions as F
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.io import delta
+from spark_scoring.io.causes import missing_file
 from spark_scoring.io.delta import Size
 from spark_scoring.io.json import parsed
 from spark_scoring.jvm.sizes import UNKNOWN_BYTES
@@ -70,6 +75,27 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
         return spark.read.format(source.format).options(**dict(source.options)).load(source.location)
     except AnalysisException as error:
         raise errors.missing_table(source.location, where=source.format, cause=error.getCondition() or "") from None
+
+
+@contextmanager
+def readable(spark: SparkSession, pins: Iterable[Pin]) -> Iterator[None]:
+    """For the actions over these: that a version is there does not say that its files are.
+
+    Raises: RunError: a file of one is gone, as after a VACUUM.
+    """
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        gone = unquote(missing_file(error) or "")
+        for pinned in pins if gone else ():
+            if pinned.path is not None and pinned.version is not None and _in(spark, pinned.path, gone):
+                cause = "files of it are gone, as after a VACUUM"
+                raise errors.unreadable_version(pinned.path, version=pinned.version, cause=cause) from None
+        raise
+
+
+def _in(spark: SparkSession, path: str, said: str) -> bool:
+    return f"{delta.folder_of(spark, path)}/" in said
 
 
 def size_of(spark: SparkSession, pinned: Pin, frame: DataFrame) -> Size:

@@ -72,7 +72,8 @@ def score(
         if resume
         else runs.begin(spark, job, job.batch, span=span, clock=clock)
     )
-    with closing(Prepared(spark=spark)) as prepared:
+    pins = (begun.rows, *begun.tables.pins.values())
+    with closing(Prepared(spark=spark)) as prepared, sources.readable(spark, pins):
         runner = _Runner(
             spark=spark, job=job, run=begun, target=job.output.batch, allow_empty=allow_empty, prepared=prepared
         )

@@ -91,7 +91,8 @@ def widen(
         if resume
         else widenings.begin(spark, job, asked, clock=clock)
     )
-    with closing(Prepared(spark=spark)) as prepared:
+    pins = (going.rows, *going.tables.pins.values(), *[one.pinned for one in going.actuals])
+    with closing(Prepared(spark=spark)) as prepared, sources.readable(spark, pins):
         _check_out(prepared, job, going)
         widenings.write(spark, job, going, finished=False)
         for piece in going.done:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_scoring.io import sources
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import inputs, output
 from spark_scoring.run.prepared import AtVersions
@@ -95,7 +96,10 @@ def explain(spark: SparkSession, job: Job, asked: Asked, *, clock: datetime, str
     Raises: ConfigError: the job has no such rows, or the key does not fit. RunError: there is no such row, there are
     several that differ, or a version is gone.
     """
-    with found_row(spark, job, asked, stream=stream) as found:
+    with (
+        found_row(spark, job, asked, stream=stream) as found,
+        sources.readable(spark, found.tables.pins.values()),
+    ):
         reach = reach_of(found.rows, found.tables.wide)
         rows = {wide: _Finished.of(spark, found, wide, reach=reach) for wide in inputs.wides_of(found.models)}
         scored = _scored(spark, job, found, reach=reach, clock=clock)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import groupby
+from typing import Any
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -15,6 +16,7 @@ from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.errors import RunError
+from spark_scoring.io import sources
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.models.udf import ScoredModel
@@ -78,12 +80,10 @@ def exact(spark: SparkSession, job: Job, commits: Sequence[Commit]) -> Exact:
     skipped: list[tuple[str, str]] = []
     for plan, ids in _same_inputs(commits):
         try:
-            row = _compare(spark, job, plan, ids).first()
+            compared = _compare(spark, job, plan, ids)
         except RunError as gone:
             skipped += [(commit_id, str(gone)) for commit_id in ids]
             continue
-        assert row is not None
-        compared = row.asDict()
         checked += len(ids)
         rows += compared["rows"]
         different += compared["different"]
@@ -162,7 +162,7 @@ def _same_inputs(commits: Iterable[Commit]) -> Iterable[tuple[Plan, list[str]]]:
         yield same[0].plan, [commit.plan.commit_id for commit in same]
 
 
-def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataFrame:
+def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> dict[str, Any]:
     job = inputs.as_planned(job, plan)
     if plan.settings is not None and "input" not in plan.settings.keep:
         raise errors.nothing_kept(str(job.output.stream))
@@ -177,7 +177,9 @@ def _compare(spark: SparkSession, job: Job, plan: Plan, ids: list[str]) -> DataF
     any_differs = reduce(Column.__or__, other.values(), missing)
     counts = F.struct(*[F.count_if(condition).alias(name) for name, condition in other.items()]).alias("columns")
     total = (F.count(F.lit(1)).alias("rows"), F.count_if(any_differs).alias("different"))
-    return _joined(then, now).agg(*total, counts)
+    with sources.readable(spark, tables.pins.values()):
+        (row,) = _joined(then, now).agg(*total, counts).collect()
+    return row.asDict()
 
 
 def _written(spark: SparkSession, job: Job, ids: Sequence[str]) -> DataFrame:
