@@ -5,6 +5,7 @@ import logging
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delta.tables import DeltaTable
@@ -115,6 +116,27 @@ def test_upkeep_that_fails_is_told_once_and_stops_nothing(
     reason = "no upkeep: 0.0 GiB is too much beside a stream; run OPTIMIZE on it once"
     assert sorted(warned) == [f"arrivals: {reason}", f"the output: {reason}"]
     assert verify.verify_stream(world.spark, world.job).holds
+
+
+@pytest.mark.parametrize("side", ["output", "fed"])
+def test_a_change_of_the_table_beside_a_commit_is_tried_again(
+    world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    run_rounds(world, broker, rounds=1)
+    path = str(world.job.output.stream) if side == "output" else world.table("arrivals")
+    left, asked = [3, 2, 1], delta._transactions
+
+    def changed_after(spark: SparkSession, snapshot: Any) -> dict[str, int]:
+        found = asked(spark, snapshot)
+        if left and snapshot.path().toString().startswith(f"file:{path}/"):
+            delta.set_property(spark, path, "test.left", str(left.pop()))
+        return found
+
+    monkeypatch.setattr(delta, "_transactions", changed_after)
+    run_rounds(world, broker, rounds=1)
+
+    verdict = verify.verify_stream(world.spark, world.job)
+    assert (left, verdict.holds, len(world.output("stream")), verdict.feeds[0].rows) == ([], True, 4, 16)
 
 
 def test_verify_tells_what_others_changed(world: World, broker: KafkaBroker) -> None:

@@ -1,20 +1,18 @@
 """The batch runner: an interval of event time, cut into commits, all of them after one plan."""
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import pyspark.sql.functions as F
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
 from spark_scoring.run import ledger, output, runs
 from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import Reach
 from spark_scoring.run.runs import Run, Span
@@ -23,11 +21,7 @@ from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
 from spark_scoring.wide.frames import EPOCH, MICROSECOND
 
-log = logging.getLogger(__name__)
 UNDATED = "event_date is null and event_time is null"
-TRIES = 5
-
-T = TypeVar("T")
 
 Progress = Callable[[Plan], None]
 
@@ -96,18 +90,6 @@ def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
         until = min(span.end, EPOCH + ((start - EPOCH) // span.cut + 1) * span.cut)
         yield start, until
         start = until
-
-
-def insisting(commit_id: str, attempt: Callable[[], T]) -> T:
-    """What the attempt returns, made again while another writer of the same table is faster."""
-    for _ in range(TRIES - 1):
-        try:
-            return attempt()
-        except PySparkException as error:
-            if not delta.lost_race(error):
-                raise
-            log.warning("%s: another writer was faster, trying again", commit_id)
-    return attempt()
 
 
 def _as_it_stands(spark: SparkSession, job: Job, run: Run, *, target: str) -> Run:

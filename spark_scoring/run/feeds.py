@@ -18,6 +18,7 @@ from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import takeover
 from spark_scoring.run.faults import protected
+from spark_scoring.run.insist import insisting
 from spark_scoring.spec.job import Job, TableSource, Topic
 from spark_scoring.spec.plan import Ranges
 from spark_scoring.spec.wide import Columns, Rows, Table, WideTable
@@ -182,7 +183,7 @@ def _append_once(frame: DataFrame, path: str, feed: Feed, *, job: Job, read: Rea
     txn = Transaction(app_id=app, version=read.batch_id) if protected("feed_txn") else None
     about = _metadata(feed, job=job, read=read, spans=spans)
     # None: another process of the same generation was faster, and what it appended is the same
-    delta.append_once(frame, path, txn=txn, metadata=about, partition_by=())
+    insisting(feed.table.name, lambda: delta.append_once(frame, path, txn=txn, metadata=about, partition_by=()))
 
 
 def _beyond(frame: DataFrame, feed: Feed, read: Read, ends: Mapping[int, int]) -> tuple[DataFrame, Spans]:

@@ -1,30 +1,26 @@
 """Generations: which checkpoint may go on, and how a stream begins anew after its checkpoint was lost."""
 
 import json
-import logging
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 import pyspark.sql.functions as F
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.errors import StateError
-from spark_scoring.io import checkpoint, delta, files, kafka
+from spark_scoring.io import checkpoint, files, kafka
 from spark_scoring.io.kafka import TopicState
 from spark_scoring.run import feeds, ledger, owner, takeover
 from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.insist import insisting
 from spark_scoring.run.lane import runs
 from spark_scoring.run.lease import held
 from spark_scoring.run.ledger import Standing
 from spark_scoring.run.takeover import Accepted, Takeover
 from spark_scoring.spec.job import REALTIME, Job
-
-log = logging.getLogger(__name__)
-TRIES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,18 +118,7 @@ def recover(spark: SparkSession, job: Job, *, consent: Consent) -> Takeover:
     if not (known.begun or known.expired or consent.again or files.exists(spark, checkpoint_of(job))):
         raise errors.no_commits(str(job.output.stream), job=job.name)
     with held(spark, job):
-        return _insisting(spark, job, consent)
-
-
-def _insisting(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
-    for _ in range(TRIES - 1):
-        try:
-            return _recover(spark, job, consent)
-        except PySparkException as error:
-            if not delta.lost_race(error):
-                raise
-            log.warning("%s: a commit was made meanwhile, trying again", job.name)
-    return _recover(spark, job, consent)
+        return insisting(job.name, lambda: _recover(spark, job, consent))
 
 
 def _recover(spark: SparkSession, job: Job, consent: Consent) -> Takeover:

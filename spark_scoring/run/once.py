@@ -12,6 +12,7 @@ from spark_scoring.io import delta
 from spark_scoring.io.delta import Transaction, Written
 from spark_scoring.run import ledger, output, takeover
 from spark_scoring.run.faults import protected, reached
+from spark_scoring.run.insist import insisting
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Offsets, Plan
 
@@ -38,8 +39,8 @@ def commit_once(
         reached("before_commit")
         return made.dump()
 
-    try:
-        written = delta.append_once(
+    def attempt() -> int | None:
+        return delta.append_once(
             output.stamped(frame, plan),
             str(job.output.stream),
             txn=Transaction(app_id=app, version=version) if protected("txn") else None,
@@ -47,8 +48,12 @@ def commit_once(
             partition_by=output.PARTITIONS,
             create=create,
         )
+
+    try:
+        # of a commit that is there by now an attempt finds the id; a table that is there by now stays there
+        written = attempt() if create else insisting(plan.commit_id, attempt)
     except PySparkException as error:
-        if not delta.lost_race(error):
+        if not (create and delta.lost_race(error)):
             raise
         written = None
     return made if written is not None else _made_by_another(spark, plan, job=job, generation=generation)

@@ -15,8 +15,8 @@ from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import check, inputs, output
-from spark_scoring.run.batch import insisting
 from spark_scoring.run.faults import reached
+from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.reach import reach_of
 from spark_scoring.spec.job import Job

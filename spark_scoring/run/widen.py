@@ -16,6 +16,7 @@ from spark_scoring import errors
 from spark_scoring.io import delta, sources
 from spark_scoring.run import batch, ledger, widenings
 from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actuals
+from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.runs import Span
 from spark_scoring.run.target import differences
@@ -98,7 +99,7 @@ def widen(
         for piece in going.done:
             progress(piece)
         for plan in _to_do(job, going):
-            counts = batch.insisting(plan.commit_id, partial(_commit, prepared, going, plan))
+            counts = insisting(plan.commit_id, partial(_commit, prepared, going, plan))
             going = replace(going, done=(*going.done, Piece(commit_id=plan.commit_id, counts=counts)))
             widenings.write(spark, job, going, finished=False)
             progress(going.done[-1])
