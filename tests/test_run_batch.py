@@ -186,6 +186,24 @@ def test_a_resumed_run_says_which_version_is_gone(world: World) -> None:
         score(world, resume=True)
 
 
+@pytest.mark.parametrize("keep", [0, 100])
+def test_a_damaged_record_of_a_run_is_left_out_and_named(
+    world: World, caplog: pytest.LogCaptureFixture, keep: int
+) -> None:
+    interrupted(world)
+    (record,) = Path(world.job.state, "runs").glob("*.json")
+    record.write_text(record.read_text()[:keep])
+    with pytest.raises(RunError, match=rf"{record.name}: this record of a run is damaged.* without --resume"):
+        score(world, resume=True)
+    record.rename(record.with_name("99999999T000000-00000000.json"))
+    interrupted(world)
+    caplog.clear()
+    done = score(world, resume=True)
+
+    assert (done.counts.rows, len(world.output("batch"))) == (60, 60)
+    assert [text.split("/")[-1].split(":")[0] for text in caplog.messages] == ["99999999T000000-00000000.json"]
+
+
 def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> None:
     score(world)
     expected = world.output("batch")

@@ -85,6 +85,18 @@ def test_the_lane_lands_what_a_batch_run_scores(world: World, broker: KafkaBroke
     assert isinstance(plan.input, Offsets) and plan.input.landed is not None and plan.input.landed.repeated == 0
 
 
+def test_a_damaged_checkpoint_of_the_lane_is_as_a_lost_one(world: World, broker: KafkaBroker) -> None:
+    rows(world, broker, 0, 20)
+    run(world)
+    commits = Path(world.job.state, "realtime", "checkpoint", "commits")
+    newest = max((path for path in commits.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    newest.write_text("")
+    rows(world, broker, 20, 30)
+    run(world)
+
+    assert len(world.output("stream")) == 30 and verify.verify_stream(world.spark, world.job).holds
+
+
 def test_what_is_scored_again_is_landed_once(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -48,6 +48,13 @@ def nothing_to_resume(job: str, *, interval: str) -> RunError:
     return RunError(f"{job}: no unfinished run of {interval} is on record. Run it without --resume.")
 
 
+def unreadable_record(path: str) -> RunError:
+    return RunError(
+        f"{path}: this record of a run is damaged, and no other unfinished run of that interval is on record. "
+        "Run it without --resume."
+    )
+
+
 def overtaken(out: str, *, run_id: str) -> RunError:
     return RunError(
         f"{out}: another run has written there since the run {run_id} was interrupted; going on would mix two states "

@@ -16,13 +16,21 @@ def query_id(spark: SparkSession, checkpoint: str, *, job: str) -> str | None:
 
     Raises: StateError: the file that holds it is damaged.
     """
-    text = read_text(spark, f"{checkpoint}/metadata")
-    if text is None:
-        return None
     try:
-        return str(json.loads(text)["id"])
+        text = read_text(spark, f"{checkpoint}/metadata")
+        return None if text is None else str(json.loads(text)["id"])
     except (ValueError, KeyError, TypeError):
         raise errors.damaged_checkpoint(f"{checkpoint}/metadata", job=job) from None
+
+
+def check(spark: SparkSession, checkpoint: str, *, job: str) -> None:
+    """Nothing, if the files that Spark goes on from are whole: the newest ones of its offsets and of its commits.
+
+    Raises: StateError: one is damaged, as after a power cut.
+    """
+    for folder, read in (("offsets", _offsets), ("commits", _commit)):
+        if (path := _newest(spark, f"{checkpoint}/{folder}")) is not None:
+            read(spark, path, job=job)
 
 
 def batch_ranges(spark: SparkSession, checkpoint: str, batch_id: int, *, job: str) -> Ranges:
@@ -44,8 +52,8 @@ def committed(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | Non
 
     Raises: StateError: a file is damaged.
     """
-    done = [int(name) for name in list_names(spark, f"{checkpoint}/commits") if name.isdigit()]
-    return _offsets(spark, f"{checkpoint}/offsets/{max(done)}", job=job) if done else None
+    done = _newest(spark, f"{checkpoint}/commits")
+    return None if done is None else _offsets(spark, f"{checkpoint}/offsets/{done.rsplit('/', 1)[1]}", job=job)
 
 
 def first(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | None:
@@ -66,11 +74,26 @@ def reached(spark: SparkSession, checkpoint: str, *, job: str) -> Bounds | None:
     return first(spark, checkpoint, job=job) if done is None else done
 
 
+def _newest(spark: SparkSession, folder: str) -> str | None:
+    """The file of the newest micro-batch in the folder."""
+    numbers = [int(name) for name in list_names(spark, folder) if name.isdigit()]
+    return f"{folder}/{max(numbers)}" if numbers else None
+
+
+def _commit(spark: SparkSession, path: str, *, job: str) -> None:
+    # the file's version, as `v1`, then JSON that says nothing to us
+    try:
+        version, *rest = (read_text(spark, path) or "").splitlines()
+        int(version.removeprefix("v"))
+        json.loads("".join(rest) or "{}")
+    except ValueError:
+        raise errors.damaged_checkpoint(path, job=job) from None
+
+
 def _offsets(spark: SparkSession, path: str, *, job: str) -> Bounds:
     # the last line is the only source's; the lines before it are the file's version and Spark's own metadata
-    text = read_text(spark, path)
     try:
-        given = json.loads((text or "").splitlines()[-1])
+        given = json.loads((read_text(spark, path) or "").splitlines()[-1])
         return {topic: {int(p): int(offset) for p, offset in spans.items()} for topic, spans in given.items()}
     except (ValueError, IndexError, AttributeError):
         raise errors.damaged_checkpoint(path, job=job) from None

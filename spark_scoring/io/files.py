@@ -13,7 +13,19 @@ MOST_TRIES = 10
 
 
 def read_text(spark: SparkSession, path: str) -> str | None:
-    """The file's text, UTF-8; `None` where there is no such file."""
+    """The file's text, UTF-8; `None` where there is no such file.
+
+    Raises: ValueError: it is no UTF-8, or its checksum is that of another text.
+    """
+    try:
+        return _read_text(spark, path)
+    except Py4JJavaError as error:
+        if error.java_exception.getClass().getSimpleName() != "ChecksumException":
+            raise
+        raise ValueError(f"{path}: its checksum does not fit") from None
+
+
+def _read_text(spark: SparkSession, path: str) -> str | None:
     files, where = _open(spark, path)
     if not files.exists(where):
         return None
@@ -29,7 +41,7 @@ def read_settled(spark: SparkSession, path: str) -> str | None:
 
     On a local disk a file and its checksum are two files, and a reader may find the new one with the old other.
     """
-    return _patiently(lambda: read_text(spark, path), "ChecksumException", "FileNotFoundException")
+    return _patiently(lambda: _read_text(spark, path), "ChecksumException", "FileNotFoundException")
 
 
 def write_text(spark: SparkSession, path: str, text: str) -> None:

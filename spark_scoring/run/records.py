@@ -1,6 +1,7 @@
 """Runs on record: a JSON file for each, by which one that was interrupted is found again."""
 
 import json
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,10 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from spark_scoring import errors
 from spark_scoring.io import files
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,10 +35,28 @@ def write(spark: SparkSession, folder: str, record: Record) -> None:
 
 
 def newest_unfinished(spark: SparkSession, folder: str, *, like: Mapping[str, Any]) -> Record | None:
-    """The newest record that is not `finished` and holds all that `like` holds."""
-    wanted = json.loads(json.dumps(like))
+    """The newest record that is not `finished` and holds all that `like` holds.
+
+    Raises: RunError: there is none, and one that cannot be read may have been it.
+    """
+    wanted, unread = json.loads(json.dumps(like)), []
     for name in reversed([n for n in files.list_names(spark, folder) if n.endswith(".json")]):
-        saved = json.loads(files.read_text(spark, f"{folder}/{name}") or "{}")
-        if not saved["finished"] and all(saved.get(key) == value for key, value in wanted.items()):
+        saved = saved_in(spark, f"{folder}/{name}")
+        if saved is None:
+            unread.append(name)
+        elif not saved["finished"] and all(saved.get(key) == value for key, value in wanted.items()):
             return Record(run_id=name.removesuffix(".json"), saved=saved)
+    if unread:
+        raise errors.unreadable_record(f"{folder}/{unread[0]}")
     return None
+
+
+def saved_in(spark: SparkSession, path: str) -> Mapping[str, Any] | None:
+    """What a run has written down there; None where nothing is, or what cannot be read, as after a power cut."""
+    try:
+        text = files.read_text(spark, path)
+        saved: Mapping[str, Any] | None = None if text is None else json.loads(text)
+    except ValueError:
+        log.warning("%s: this record of a run is damaged, and left out", path)
+        return None
+    return saved

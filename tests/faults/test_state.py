@@ -63,6 +63,21 @@ def damaged(checkpoint: Path) -> None:
     (checkpoint / ".metadata.crc").unlink(missing_ok=True)
 
 
+def newest_emptied(checkpoint: Path) -> None:
+    """As after a power cut."""
+    cut(checkpoint / "offsets", keep=0)
+
+
+def newest_cut_short(checkpoint: Path) -> None:
+    cut(checkpoint / "commits", keep=0.5)
+
+
+def cut(folder: Path, *, keep: float) -> None:
+    newest = max((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    text = newest.read_text()
+    newest.write_text(text[: int(len(text) * keep)])
+
+
 @pytest.fixture
 def half(arena: Arena) -> Arena:
     """A stream that has made two commits, and has more to read."""
@@ -74,8 +89,12 @@ def half(arena: Arena) -> Arena:
 
 
 @pytest.mark.parametrize(
-    "harm", [slow(lost), restored, slow(edited), slow(foreign), slow(of_another_time), slow(damaged)]
-)
+    "harm",
+    [
+        slow(lost), restored, slow(edited), slow(foreign), slow(of_another_time), slow(damaged), newest_emptied,
+        slow(newest_cut_short),
+    ],
+)  # fmt: skip
 def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm) -> None:
     before = oracle.rows_of(half.output)
     harm(Path(half.job.state, "checkpoint"))

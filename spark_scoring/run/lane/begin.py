@@ -1,5 +1,6 @@
 """What a lane begins with: the ledger, its two topics, and where it reads the rows."""
 
+import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from spark_scoring.run.serving import Serving
 from spark_scoring.run.topics import check_topics
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets
+
+log = logging.getLogger(__name__)
 
 
 def standing(spark: SparkSession, job: Job) -> Standing:
@@ -59,10 +62,19 @@ def fit_of(
     return models, states
 
 
-def forget_other_topic(spark: SparkSession, job: Job, state: TopicState) -> None:
-    """The lane's checkpoint is set aside if it is over a rows topic that is gone: its offsets mean other records."""
+def forget_unfit(spark: SparkSession, job: Job, state: TopicState) -> None:
+    """The lane's checkpoint is set aside if it is damaged, which costs nothing but time, or over a rows topic that is
+    gone: its offsets mean other records.
+    """
     newest = runs.newest(spark, job)
     if newest is not None and newest.topic_id != state.topic_id and protected("topic_id"):
+        runs.set_aside(spark, job)
+    place = runs.checkpoint_of(job)
+    try:
+        checkpoint.query_id(spark, place, job=job.path)
+        checkpoint.check(spark, place, job=job.path)
+    except errors.StateError:
+        log.warning("%s: the checkpoint of the lane is damaged: set aside, what is not landed is scored again", place)
         runs.set_aside(spark, job)
 
 

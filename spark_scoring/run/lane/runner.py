@@ -19,7 +19,7 @@ from spark_scoring.run import generation, inputs, ledger, owner, serving
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.generation import Consent
 from spark_scoring.run.lane import query, runs
-from spark_scoring.run.lane.begin import Start, check_topics_of, fit_of, forget_other_topic, rows_start, standing
+from spark_scoring.run.lane.begin import Start, check_topics_of, fit_of, forget_unfit, rows_start, standing
 from spark_scoring.run.lane.landing import Landing
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.run.lease import Lease, held
@@ -76,7 +76,7 @@ def _lane(
     check_topics_of(known, states, job=job)
     assert job.stream is not None
     owner.own(spark, job, known, topics=states)
-    forget_other_topic(spark, job, states[job.stream.topic])
+    forget_unfit(spark, job, states[job.stream.topic])
     begin = {} if known.begun else runs.landing_start(spark, job, states[scores].latest)
     if not known.begun and known.there and not files.exists(spark, generation.checkpoint_of(job)):
         consent = Consent(by="stream", at=now().isoformat(timespec="seconds"))

@@ -64,13 +64,12 @@ def write(spark: SparkSession, job: Job, run: Run) -> None:
 
 
 def read(spark: SparkSession, job: Job, run_id: str) -> Run | None:
-    """The run of this id; None where none is on record, as of what is no id."""
+    """The run of this id; None where none is on record that can be read, as of what is no id."""
     if not _ID.fullmatch(run_id):
         return None
-    text = files.read_text(spark, f"{folder_of(job)}/{run_id}.json")
-    if text is None:
+    saved = records.saved_in(spark, f"{folder_of(job)}/{run_id}.json")
+    if saved is None:
         return None
-    saved = json.loads(text)
     return Run(
         run_id=run_id,
         plan=Plan.unpack(saved["plan"]),
