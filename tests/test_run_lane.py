@@ -1,5 +1,6 @@
 """The real-time lane over a real broker and real Delta tables."""
 
+import base64
 import json
 import threading
 import time
@@ -8,13 +9,15 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from kafka import KafkaConsumer
+from kafka import KafkaAdminClient, KafkaConsumer
+from kafka.admin import ConfigResource, ConfigResourceType
 from pyspark.sql import SparkSession
 
-from spark_scoring.errors import ConfigError, StateError
+from spark_scoring.errors import ConfigError, RunError, StateError
 from spark_scoring.io import delta
 from spark_scoring.run import batch, check, faults, ledger, stream
 from spark_scoring.run.lane import runner
@@ -83,6 +86,42 @@ def test_the_lane_lands_what_a_batch_run_scores(world: World, broker: KafkaBroke
     assert (found.holds, found.rows, found.not_checkable) == (True, 65, ())
     assert (verdict.holds, verdict.partitions[0].records, verdict.partitions[0].waiting) == (True, 65, 0)
     assert isinstance(plan.input, Offsets) and plan.input.landed is not None and plan.input.landed.repeated == 0
+
+
+def test_a_row_as_large_as_its_topic_takes_is_scored_and_landed(world: World, broker: KafkaBroker) -> None:
+    # of the broker's 1 MiB, and such as no compression makes much of
+    noise = base64.b64encode(Random(0).randbytes(700_000)).decode()
+    good, ruled, keyed = flights(3)
+    given = [
+        record({**good, "tail": noise}),
+        record({**ruled, "tail": noise, "origin": "LAX"}),
+        record({**keyed, "id": noise}),
+        b'{"id": "' + b"a" * 1_047_500,
+    ]
+    send(broker, f"{world.job.name}_flights", given)
+    run(world)
+
+    landed, said = sorted(world.output("stream"), key=lambda row: row["source"]["offset"]), read(world, broker)
+    assert [row["reason"] for row in landed] == [None, "RULE:known_origin", None, "PARSE"]
+    assert [row["raw"] and bytes(row["raw"]) for row in landed] == [None, given[1], None, given[3]]
+    assert [landed[0]["input"]["tail"], landed[1]["input"]["tail"], landed[2]["id"]] == [noise] * 3
+    assert [one["id"] for one in said] == [good["id"], ruled["id"], None, None]
+    assert verify.verify_stream(world.spark, world.job).holds and exact(world).holds
+
+
+def test_a_score_that_its_topic_does_not_take_waits_until_it_does(
+    spark: SparkSession, tmp_path: Path, broker: KafkaBroker
+) -> None:
+    world = lane_world(spark, tmp_path, broker, scores={"max.message.bytes": "2000"})
+    topic, good = str(world.job.output.topic), flights(1)[0]
+    send(broker, f"{world.job.name}_flights", [record({**good, "tail": "N" * 3000})])
+    with pytest.raises(RunError, match=f"'{topic}'.*max.message.bytes"):
+        run(world)
+    with KafkaAdminClient(bootstrap_servers=broker.servers) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "20000"})])
+    run(world)
+
+    assert [row["outcome"] for row in world.output("stream")] == ["scored"]
 
 
 def test_a_damaged_checkpoint_of_the_lane_is_as_a_lost_one(world: World, broker: KafkaBroker) -> None:

@@ -1,5 +1,6 @@
 """What Spark and the JVM complain about, in one line without Java."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from py4j.protocol import Py4JJavaError
@@ -25,13 +26,19 @@ def cause_of(error: BaseException) -> str:
 
 def missing_file(error: BaseException) -> str | None:
     """What Spark, Delta or the file system says of a file that was to be read and is gone; None of other errors."""
-    java = _java(error)
-    while java is not None:
+    for java in causes_of(error):
         text = str(java.getMessage() or "")
         if GONE in text or str(java.getClass().getSimpleName()).endswith("FileNotFoundException"):
             return text
-        java = java.getCause()
     return None
+
+
+def causes_of(error: BaseException) -> Iterator[Any]:
+    """The Java exceptions behind an error of Spark's, outermost first."""
+    java = _java(error)
+    while java is not None:
+        yield java
+        java = java.getCause()
 
 
 def _java(error: BaseException) -> Any:

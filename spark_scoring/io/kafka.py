@@ -13,10 +13,14 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
+from spark_scoring.io.causes import causes_of
 from spark_scoring.spec.job import Kafka
 from spark_scoring.spec.plan import Ranges
 
 TIMEOUT_MS = 10_000
+# how large a record may be is for the topic's max.message.bytes to say, not for the producer, which stops at 1 MiB; a
+# broker takes requests of 100 MiB
+_LARGEST = str(64 * 2**20)
 # what no waiting makes better
 _REFUSALS = (
     "AuthenticationException", "AuthorizationException", "SSLHandshakeException", "UnsupportedSaslMechanismException",
@@ -51,7 +55,8 @@ def stream(
 def sink(kafka: Kafka) -> dict[str, str]:
     """Options of Spark's sink: each record is sent at once, and acknowledged by all replicas."""
     given = {name if name.startswith("kafka.") else f"kafka.{name}": value for name, value in kafka.options}
-    return {**given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
+    large = {"kafka.max.request.size": _LARGEST, "kafka.buffer.memory": _LARGEST}
+    return {**large, **given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
 
 
 def between(spark: SparkSession, kafka: Kafka, ranges: Ranges, *, headers: bool = False) -> DataFrame:
@@ -112,6 +117,16 @@ def is_retriable(spark: SparkSession, error: BaseException) -> bool:
             return True
         cause = cause.getCause()
     return False
+
+
+def refused_record(error: BaseException, *, topic: str | None, job: str) -> errors.RunError | None:
+    """What to do about the one record that ended a query, a score for which the topic is too small; None if it ended
+    for something else.
+    """
+    for cause in causes_of(error):
+        if cause.getClass().getSimpleName() == "RecordTooLargeException":
+            return errors.score_too_large(str(topic), job=job)
+    return None
 
 
 def _states(spark: SparkSession, admin: Any, kafka: Kafka, topics: Sequence[str]) -> dict[str, TopicState]:

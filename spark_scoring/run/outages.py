@@ -68,10 +68,13 @@ class Outages:
         """Nothing if the query that began then ended for the broker's sake; else `failure`, or the error, is raised.
 
         `failure`: what our own part of the query failed with. `fit` is asked about the topics if nothing of ours did.
+
+        Raises: RunError: a record ended it that the topic of scores does not take.
         """
         self.brief = self.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
         if self.brief > MOST_BRIEF or not self._went_away(error, failure=failure, fit=fit):
-            raise (failure or error) from error
+            ended = failure or error
+            raise (kafka.refused_record(ended, topic=self.job.output.topic, job=self.job.path) or ended) from error
 
     def _went_away(
         self,

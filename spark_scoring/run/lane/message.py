@@ -10,16 +10,19 @@ from urllib.parse import quote as url_quote
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame
+from pyspark.sql import types as T
 
 from spark_scoring.jvm.functions import call, ready
 from spark_scoring.run.lane.runs import Run
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.sql_tokens import quote
-from spark_scoring.wide.frames import column
+from spark_scoring.wide.frames import column, named
 
 SAID = (
     "event_time", "outcome", "reason", "reason_detail", "score", "label", "model", "model_version", "role", "source",
 )  # fmt: skip
+# bytes of a key column's text: what is longer stands in the header alone, and not two times more
+LONGEST_KEY = 4096
 _JSON = "map('ignoreNullFields', 'false', 'timestampFormat', \"yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX\")"
 # null for bytes that are no UTF-8: anything may stand on a topic
 _HEADER = "try_validate_utf8(cast(get(filter(__headers, one -> one.key = '{}'), 0).value as string))"
@@ -31,13 +34,14 @@ def messages(frame: DataFrame, *, job: Job, run: Run, keys: Sequence[str], parti
     All scores of a partition of the rows stand in one partition, in the order of the rows.
     """
     ready(frame.sparkSession)
-    said = [*map(column, [*keys, *SAID]), f"{quote(run.run_id)} as run"]
+    key = [_bounded(frame, name) for name in keys]
+    said = [*key, *map(column, SAID), f"{quote(run.run_id)} as run"]
     place = "concat_ws('/', source.topic_id, source.partition, source.offset)"
     whole = call("pack_row", "", f"struct({', '.join(map(column, frame.columns))})")
     headers = {"run": _bytes(quote(f"{job.name}/{run.run_id}")), "source": _bytes(place), "row": whole}
     listed = ", ".join(f"named_struct('key', '{name}', 'value', {value})" for name, value in headers.items())
     return frame.selectExpr(
-        f"{_bytes(_json(map(column, keys)))} as key",
+        f"{_bytes(_json(key))} as key",
         f"{_bytes(_json(said))} as value",
         f"array({listed}) as headers",
         f"cast(pmod(source.partition, {partitions}) as int) as partition",
@@ -65,7 +69,15 @@ def row_of(run: Run) -> Column:
     return F.expr(call("unpack_row", url_quote(run.schema.json(), safe=""), packed))
 
 
-def _json(columns: "Sequence[str] | map[str]") -> str:
+def _bounded(frame: DataFrame, name: str) -> str:
+    """A key column for readers; null where it is too long."""
+    kind, given = frame.schema[name].dataType, column(name)
+    if isinstance(kind, T.AtomicType) and not isinstance(kind, T.StringType | T.BinaryType):
+        return given
+    return named(f"if(octet_length(cast({given} as string)) > {LONGEST_KEY}, null, {given})", name)
+
+
+def _json(columns: Sequence[str]) -> str:
     return f"to_json(struct({', '.join(columns)}), {_JSON})"
 
 

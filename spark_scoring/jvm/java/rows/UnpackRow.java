@@ -1,5 +1,8 @@
 package spark_scoring.jvm;
 
+import com.github.luben.zstd.ZstdInputStreamNoFinalizer;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.DataType;
@@ -7,6 +10,8 @@ import org.apache.spark.sql.types.StructType;
 
 /** The struct that `PackRow` made bytes of; null for bytes of anything else. The text is its schema, as JSON for URLs. */
 public class UnpackRow extends Bound {
+  // what zstd begins with; a row that is not compressed begins with 0 or 1
+  private static final byte COMPRESSED = 0x28;
   private final StructType schema;
 
   UnpackRow(String text) {
@@ -29,12 +34,21 @@ public class UnpackRow extends Bound {
 
   public InternalRow invoke(byte[] bytes) {
     if (bytes == null) return null;
-    ByteBuffer from = ByteBuffer.wrap(bytes);
     try {
+      ByteBuffer from = ByteBuffer.wrap(bytes.length > 0 && bytes[0] == COMPRESSED ? expanded(bytes) : bytes);
       InternalRow row = PackedRow.struct(from, schema);
       return from.hasRemaining() ? null : row;
-    } catch (RuntimeException damaged) {
+    } catch (Exception damaged) {
       return null;
+    }
+  }
+
+  private static byte[] expanded(byte[] bytes) throws IOException {
+    ZstdInputStreamNoFinalizer from = new ZstdInputStreamNoFinalizer(new ByteArrayInputStream(bytes));
+    try {
+      return from.readAllBytes();
+    } finally {
+      from.close();
     }
   }
 }
