@@ -94,6 +94,14 @@ def records_gone(partition: str, *, start: int, until: int, job: str) -> StateEr
     )
 
 
+def malformed_timestamp(partition: str, *, offset: int, job: str) -> RunError:
+    return RunError(
+        f"{partition}: Spark cannot read the record at offset {offset}: its timestamp is too large for milliseconds. "
+        f"Have its producer send milliseconds, and the broker delete the record (kafka-delete-records, offset "
+        f"{offset + 1}); what was not read before it goes as well. {_recover(job, ['--accept-loss'])}"
+    )
+
+
 def not_accepted(job: str, *, what: Iterable[str], flags: Iterable[str]) -> StateError:
     return StateError(f"{job}: {'; '.join(what)}. {_recover(job, flags)}")
 

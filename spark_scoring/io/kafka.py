@@ -120,12 +120,16 @@ def is_retriable(spark: SparkSession, error: BaseException) -> bool:
 
 
 def refused_record(error: BaseException, *, topic: str | None, job: str) -> errors.RunError | None:
-    """What to do about the one record that ended a query, a score for which the topic is too small; None if it ended
-    for something else.
+    """What to do about the one record that ended a query: one that Spark cannot read, or a score for which the topic
+    is too small; None if it ended for something else.
     """
     for cause in causes_of(error):
-        if cause.getClass().getSimpleName() == "RecordTooLargeException":
+        kind = cause.getClass().getSimpleName()
+        if kind == "RecordTooLargeException":
             return errors.score_too_large(str(topic), job=job)
+        if kind == "KafkaIllegalStateException" and cause.getCondition() == "KAFKA_MALFORMED_RECORD_TIMESTAMP":
+            at = cause.getMessageParameters()
+            return errors.malformed_timestamp(f"{at['topic']}[{at['partition']}]", offset=int(at["offset"]), job=job)
     return None
 
 

@@ -69,7 +69,7 @@ class Outages:
 
         `failure`: what our own part of the query failed with. `fit` is asked about the topics if nothing of ours did.
 
-        Raises: RunError: a record ended it that the topic of scores does not take.
+        Raises: RunError: a record ended it that Spark cannot read, or that the topic of scores does not take.
         """
         self.brief = self.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
         if self.brief > MOST_BRIEF or not self._went_away(error, failure=failure, fit=fit):

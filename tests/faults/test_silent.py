@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -90,6 +92,32 @@ def test_a_new_partition_whose_first_records_are_gone(begun: Arena) -> None:
 
     assert begun.damage().missing == tuple((begun.rows_topic, 2, offset) for offset in range(4))
     assert begun.holds()
+
+
+def test_a_record_that_spark_cannot_read_is_named_and_can_be_given_up(
+    arenas: Callable[..., Arena],
+) -> None:
+    arena = arenas(partitions=1)
+    arena.send(0, 5)
+    arena.run()
+    arena.send(5, 8)
+    in_nanoseconds = Record(key=None, value=record(flights(9)[8]), timestamp_ms=1_700_000_000_000_000_000)
+    produce(arena.broker.servers, arena.rows_topic, [in_nanoseconds])
+    arena.send(9, 12)
+    named = rf"{arena.rows_topic}\[0\]: .* offset 8: .*kafka-delete-records, offset 9.*recover .*--accept-loss"
+    with pytest.raises(RunError, match=named):
+        arena.run()
+    # what is before it is kept by smaller micro-batches, which begin anew
+    one_by_one = replace(arena.job, kafka=replace(arena.job.kafka, max_rows_per_batch=1))
+    arena = replace(arena, world=replace(arena.world, job=one_by_one))
+    arena.recover()
+    with pytest.raises(RunError, match=named):
+        arena.run()
+    remove_before(arena, {0: 9})
+    arena.recover(loss=True, reason=WHY)
+    arena.run()
+
+    assert not arena.damage() and arena.holds()
 
 
 def create_again(arena: Arena) -> list[oracle.Sent]:
