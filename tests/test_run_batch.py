@@ -5,18 +5,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import RunError
-from spark_scoring.run import batch, check, ledger
+from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
 from tests.world import DAY, World, flights, job_mapping, make_world
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
@@ -24,8 +26,8 @@ def world(spark: SparkSession, tmp_path: Path) -> Iterator[World]:
     yield make_world(spark, tmp_path)
 
 
-def score(world: World, *, span: Span = SPAN, **options: bool) -> batch.Result:
-    return batch.score(world.spark, world.job, span=span, clock=NOW, **options)
+def score(world: World, *, span: Span = SPAN, clock: datetime = NOW, **options: Any) -> batch.Result:
+    return batch.score(world.spark, world.job, span=span, clock=clock, **options)
 
 
 def test_every_row_is_scored_or_rejected_once(world: World) -> None:
@@ -158,13 +160,15 @@ def test_a_parquet_table_of_the_catalog_gives_the_same_rows(world: World, tmp_pa
         world.spark.sql(f"drop table {name}")
 
 
-def interrupted(world: World) -> None:
-    """A run that ends behind its first commit."""
+def interrupted(world: World, *, recorded: bool = True) -> None:
+    """A run that ends behind its first commit, written down or not."""
 
-    def die(plan: object) -> None:
+    def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt), pytest.MonkeyPatch.context() as patched:
+        if not recorded:
+            patched.setattr(runs, "record", die)
         batch.score(world.spark, world.job, span=SPAN, clock=NOW, progress=die)
 
 
@@ -212,6 +216,28 @@ def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> Non
     shutil.rmtree(world.job.output.batch)
     score(world, resume=True)
     assert world.output("batch") == expected
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_resumed_run_mixes_nothing_into_what_a_newer_one_wrote(world: World, recorded: bool) -> None:
+    interrupted(world, recorded=recorded)
+    DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
+    score(world, clock=LATER, span=replace(SPAN, cut=timedelta(days=2)))
+    expected = world.output("batch")
+
+    with pytest.raises(RunError, match="another run has written there since"):
+        score(world, resume=True)
+    assert world.output("batch") == expected
+
+
+def test_a_resumed_run_leaves_a_newer_run_of_another_interval_alone(world: World) -> None:
+    interrupted(world)
+    add_undated(world)
+    third = Span(start=SPAN.end, end=SPAN.end + timedelta(days=1), cut=timedelta(days=1))
+    score(world, clock=LATER, span=third)
+    done = score(world, resume=True)
+
+    assert (done.counts.rows, len(world.output("batch")), undated(world)) == (60, 62, UNDATED)
 
 
 def test_a_table_of_another_job_is_left_alone(world: World) -> None:

@@ -145,14 +145,16 @@ def test_what_was_killed_goes_on_with_its_own_plan(spark: SparkSession, tmp_path
         batch.score(spark, world.job, span=SPAN, clock=NOW, resume=True)
 
 
-def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = world_with(spark, tmp_path)
     made(world, out="expected")
 
-    def interrupted(out: str) -> None:
-        def die(_: object) -> None:
-            raise KeyboardInterrupt
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
 
+    def interrupted(out: str) -> None:
         with pytest.raises(KeyboardInterrupt):
             made(world, out=out, progress=die)
 
@@ -162,10 +164,15 @@ def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(spark: SparkS
     assert rows_of(world, "lost") == rows_of(world, "expected")
 
     interrupted("again")
+    with monkeypatch.context() as patched:
+        patched.setattr(batch, "insisting", die)
+        with pytest.raises(KeyboardInterrupt):
+            made(world, out="unbegun")
     DeltaTable.forPath(spark, world.table("planes")).update(set={"seats": "1"})
-    made(world, out="again", clock=NOW + timedelta(hours=1), span=replace(SPAN, cut=timedelta(days=30)))
-    with pytest.raises(RunError, match="another run has written there"):
-        made(world, out="again", resume=True)
+    for out in ("again", "unbegun"):
+        made(world, out=out, clock=NOW + timedelta(hours=1), span=replace(SPAN, cut=timedelta(days=30)))
+        with pytest.raises(RunError, match="another run has written there"):
+            made(world, out=out, resume=True)
 
 
 def test_the_champions_wide_table_is_the_default_and_its_version_is_in_the_plan(

@@ -57,7 +57,8 @@ def score(
     span goes on after its own plan.
 
     Raises: ConfigError: the job has no batch rows or output. RunError: a source, table or model is not fit, or an
-    interval that has rows in the output would be emptied, or the rows without a time by a source without any row.
+    interval that has rows in the output would be emptied, or the rows without a time by a source without any row, or
+    another run has written what was to be resumed.
     """
     if job.batch is None or job.output.batch is None:
         raise errors.missing_part(job.path, part="rows.batch and output.batch", command="score")
@@ -78,7 +79,7 @@ def score(
             reached("interval_committed")
             run = runs.record(spark, job, run, made)
             progress(run.done[-1])
-        undated = runner.commit_undated()
+        undated = None if resume and _undated_since(spark, job, run) else runner.commit_undated()
     runs.finish(spark, job, run)
     return Result(run_id=run.run_id, plans=(*run.done, *([undated] if undated else [])))
 
@@ -92,13 +93,41 @@ def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
         start = until
 
 
+def own_commits(spark: SparkSession, path: str, *, job: str, run_id: str, base: Plan, span: Span) -> frozenset[str]:
+    """The ids of a run's commits in its span that no other run has written over.
+
+    Raises: RunError: another run has a newer plan, or has written there since this one began to.
+    """
+    made = [commit for commit in ledger.commits(spark, path, job=job) if _in_span(commit.plan, span)]
+    own = {commit.plan.commit_id: commit.entry.version for commit in made if commit.plan.clock == base.clock}
+    first = min(own.values(), default=float("inf"))
+    others = [commit for commit in made if commit.plan.clock != base.clock]
+    if any(commit.plan.clock > base.clock or commit.entry.version > first for commit in others):
+        raise errors.overtaken(path, run_id=run_id)
+    return frozenset(own)
+
+
+def _in_span(plan: Plan, span: Span) -> bool:
+    bounds = plan.input.bounds if isinstance(plan.input, Interval) else None
+    return bounds is not None and bounds[0] < span.end and span.start < bounds[1]
+
+
 def _as_it_stands(spark: SparkSession, job: Job, run: Run, *, target: str) -> Run:
-    """It without the commits that the output has lost: they are made again."""
+    """It without the commits that the output has lost: they are made again.
+
+    Raises: RunError: another run has written there since.
+    """
     check_owner(spark, target, job=job.name)
     made = ledger.commits(spark, target, job=job.name) if delta.is_table(spark, target) else ()
     there = {commit.plan.commit_id for commit in made}
     kept = [plan for plan in run.done if plan.commit_id in there or not (plan.counts and plan.counts.rows)]
     return replace(run, done=tuple(kept))
+
+
+def _undated_since(spark: SparkSession, job: Job, run: Run) -> bool:
+    """Whether a run with a newer plan, of any interval, has made the commit of the rows without a time."""
+    made = ledger.commits(spark, str(job.output.batch), job=job.name)
+    return any(one.plan.commit_id == f"{job.name}/undated" and one.plan.clock > run.base.clock for one in made)
 
 
 def _to_do(job: Job, run: Run) -> Iterator[Plan]:

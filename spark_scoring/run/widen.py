@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
-from spark_scoring.run import batch, ledger, widenings
+from spark_scoring.run import batch, widenings
 from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actuals
 from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import Prepared
@@ -112,11 +112,7 @@ def _as_it_stands(spark: SparkSession, job: Job, going: Widening) -> Widening:
 
     Raises: RunError: another run has written to `out` since.
     """
-    made = ledger.commits(spark, going.out, job=job.name) if delta.is_table(spark, going.out) else ()
-    own = {commit.plan.commit_id: commit.entry.version for commit in made if commit.plan.clock == going.base.clock}
-    since = [commit for commit in made if commit.entry.version > min(own.values(), default=-1)]
-    if going.done and any(commit.plan.clock != going.base.clock for commit in since):
-        raise errors.overtaken(going.out, run_id=going.run_id)
+    own = batch.own_commits(spark, going.out, job=job.name, run_id=going.run_id, base=going.base, span=going.span)
     return replace(going, done=tuple(one for one in going.done if one.commit_id in own or not one.counts.rows))
 
 
