@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyspark.sql.functions as F
 import pytest
 from delta.tables import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
 
 from spark_scoring.errors import RunError
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
+from spark_scoring.spec.nouns import Rows
 from tests.world import DAY, World, flights, job_mapping, make_world
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
@@ -87,13 +89,35 @@ def undated(world: World) -> list[tuple[str, str, None]]:
 UNDATED = [("no_time", "SCHEMA", None), ("too_late", "SCHEMA", None)]
 
 
-def test_rows_without_a_time_are_kept(world: World) -> None:
+def test_rows_without_a_time_are_kept_and_an_interval_has_none_of_them(world: World) -> None:
     add_undated(world)
+    year = Span(start=datetime(2999, 1, 1, tzinfo=UTC), end=datetime(3000, 1, 1, tzinfo=UTC), cut=timedelta(days=400))
 
-    score(world)
-    score(world)
-
+    assert score(world, span=year).counts.rows == 2
     assert undated(world) == UNDATED
+    score(world)
+    assert score(world, span=year).counts.rows == 2
+    assert undated(world) == UNDATED and len(world.output("batch")) == 62
+
+
+def test_a_row_of_the_span_or_without_a_time_is_in_exactly_one_commit(spark: SparkSession) -> None:
+    moment, day = timedelta(microseconds=1), timedelta(days=1)
+    low, high = DAY, DAY + 3 * day
+    rows = Rows(key=["at"], time="at", columns={"at": "timestamp"}, time_range=(low, high))
+    days = [DAY + n * day for n in range(-2, 7)]
+    times = [None, *[at + d * moment for at in days for d in (-1, 0, 1)]]
+    spans = [Span(start=start, end=end, cut=timedelta(hours=36)) for start in days for end in days if start < end]
+
+    def commits(span: Span) -> Column:
+        each = [batch.without_time(rows), *[batch.in_interval(rows, *bounds) for bounds in batch.cuts(span)]]
+        return sum((F.coalesce(one, F.lit(False)).cast("int") for one in each), F.lit(0))
+
+    def expected(at: datetime | None, span: Span) -> int:
+        return int(at is None or not low <= at < high or span.start <= at < span.end)
+
+    frame = spark.createDataFrame([(at,) for at in times], "at timestamp")
+    found = frame.select(F.array([commits(span) for span in spans]).alias("commits")).collect()
+    assert [row["commits"] for row in found] == [[expected(at, span) for span in spans] for at in times]
 
 
 def test_an_empty_source_does_not_wipe_the_rows_without_a_time(world: World) -> None:

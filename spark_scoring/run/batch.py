@@ -18,8 +18,9 @@ from spark_scoring.run.reach import Reach
 from spark_scoring.run.runs import Run, Span
 from spark_scoring.run.target import check_owner
 from spark_scoring.spec.job import Job
+from spark_scoring.spec.nouns import Rows
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
-from spark_scoring.wide.frames import EPOCH, MICROSECOND
+from spark_scoring.wide.frames import EPOCH, MICROSECOND, column
 
 UNDATED = "event_date is null and event_time is null"
 
@@ -93,6 +94,18 @@ def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
         start = until
 
 
+def in_interval(rows: Rows, start: datetime, end: datetime) -> Column:
+    """Whether a row is one of the interval's: its time is there, and in `time_range` too."""
+    time, (low, high) = F.expr(column(rows.time)), rows.time_range
+    return (time >= F.lit(max(start, low))) & (time < F.lit(min(end, high)))
+
+
+def without_time(rows: Rows) -> Column:
+    """Whether a row is of no interval: it has no event time in the output."""
+    time, (low, high) = F.expr(column(rows.time)), rows.time_range
+    return time.isNull() | (time < F.lit(low)) | (time >= F.lit(high))
+
+
 def own_commits(spark: SparkSession, path: str, *, job: str, run_id: str, base: Plan, span: Span) -> frozenset[str]:
     """The ids of a run's commits in its span that no other run has written over.
 
@@ -150,8 +163,7 @@ class _Runner:
     def commit(self, plan: Plan) -> Plan:
         assert isinstance(plan.input, Interval) and plan.input.bounds is not None
         start, end = plan.input.bounds
-        time = self._time()
-        rows = self._rows().where((time >= F.lit(start)) & (time < F.lit(end)))
+        rows = self._rows().where(in_interval(self.run.tables.wide.rows, start, end))
         predicate = _between(start, end)
         if not self.allow_empty and rows.isEmpty() and self._holds(predicate):
             raise errors.would_empty(plan.commit_id, target=self.target)
@@ -159,9 +171,8 @@ class _Runner:
 
     def commit_undated(self) -> Plan | None:
         """The commit of the rows that have no usable event time; none where there are none and were none."""
-        low, high = self.run.tables.wide.rows.time_range
-        time = self._time()
-        rows = self._rows().where(time.isNull() | (time < F.lit(low)) | (time >= F.lit(high)))
+        low, _ = self.run.tables.wide.rows.time_range
+        rows = self._rows().where(without_time(self.run.tables.wide.rows))
         plan = self.run.plan(f"{self.job.name}/undated", None)
         if rows.isEmpty():
             if not self._holds(UNDATED):
@@ -169,9 +180,6 @@ class _Runner:
             if not self.allow_empty and self._rows().isEmpty():
                 raise errors.would_empty(plan.commit_id, target=self.target)
         return self._write(plan, rows, predicate=UNDATED, reach=Reach(times=(low, low + MICROSECOND)))
-
-    def _time(self) -> Column:
-        return F.col(f"`{self.run.tables.wide.rows.time}`")
 
     def _rows(self) -> DataFrame:
         frame = sources.read(self.spark, self.run.rows, columns=self.run.tables.wide.rows.columns)
