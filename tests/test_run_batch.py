@@ -16,6 +16,7 @@ from spark_scoring.errors import RunError
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
 from spark_scoring.spec.nouns import Rows
+from spark_scoring.spec.plan import Plan
 from tests.world import DAY, World, flights, job_mapping, make_world
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
@@ -201,10 +202,11 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
     expected = world.output("batch")
     interrupted(world)
     DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
-    done = score(world, resume=True)
+    told: list[Plan] = []
+    done = score(world, resume=True, progress=told.append)
 
     assert [plan.tables["planes"] for plan in done.plans] == [0, 0]
-    assert world.output("batch") == expected
+    assert world.output("batch") == expected and tuple(told) == done.plans
 
 
 def test_a_resumed_run_says_which_version_is_gone(world: World) -> None:

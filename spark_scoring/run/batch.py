@@ -55,7 +55,7 @@ def score(
     """Score the rows with event times in the span, one commit per `span.cut`, and those without a time.
 
     Running it again writes the same rows in the same places. With `resume` the newest unfinished run of the same
-    span goes on after its own plan.
+    span goes on after its own plan. `progress` is told of each commit, on a resume first of those made before.
 
     Raises: ConfigError: the job has no batch rows or output. RunError: a source, table or model is not fit, or an
     interval that has rows in the output would be emptied, or the rows without a time by a source without any row, or
@@ -75,6 +75,8 @@ def score(
         )
         run = begun
         reached("batch_planned")
+        for plan in run.done:
+            progress(plan)
         for plan in _to_do(job, begun):
             made = runner.commit(plan)
             reached("interval_committed")
@@ -131,9 +133,8 @@ def _as_it_stands(spark: SparkSession, job: Job, run: Run, *, target: str) -> Ru
     Raises: RunError: another run has written there since.
     """
     check_owner(spark, target, job=job.name)
-    made = ledger.commits(spark, target, job=job.name) if delta.is_table(spark, target) else ()
-    there = {commit.plan.commit_id for commit in made}
-    kept = [plan for plan in run.done if plan.commit_id in there or not (plan.counts and plan.counts.rows)]
+    own = own_commits(spark, target, job=job.name, run_id=run.run_id, base=run.base, span=run.span)
+    kept = [plan for plan in run.done if plan.commit_id in own or not (plan.counts and plan.counts.rows)]
     return replace(run, done=tuple(kept))
 
 
