@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta, sources
-from spark_scoring.run import ledger, output, runs
+from spark_scoring.run import inputs, ledger, output, runs
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import Prepared
@@ -68,10 +68,10 @@ def score(
         if resume
         else runs.begin(spark, job, job.batch, span=span, clock=clock)
     )
-    pins = (begun.rows, *begun.tables.pins.values())
+    job, pins = inputs.as_planned(job, begun.base), (begun.rows, *begun.tables.pins.values())
     with closing(Prepared(spark=spark)) as prepared, sources.readable(spark, pins):
         runner = _Runner(
-            spark=spark, job=job, run=begun, target=job.output.batch, allow_empty=allow_empty, prepared=prepared
+            spark=spark, job=job, run=begun, target=str(job.output.batch), allow_empty=allow_empty, prepared=prepared
         )
         run = begun
         reached("batch_planned")

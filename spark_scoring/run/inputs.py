@@ -17,7 +17,7 @@ from spark_scoring.models.store import cache_beside, temporary_cache
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.models.uris import is_registered
 from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
-from spark_scoring.spec.plan import ROLES, ModelPin, Plan, Settings
+from spark_scoring.spec.plan import ROLES, Interval, ModelPin, Plan, Settings
 from spark_scoring.spec.union import union_of
 from spark_scoring.spec.wide import WideTable
 
@@ -150,12 +150,14 @@ def settings_of(job: Job) -> Settings:
 
 
 def as_planned(job: Job, plan: Plan) -> Job:
-    """The job with the settings of an earlier plan of its stream; with its own where the plan has none."""
+    """The job with the settings of an earlier plan of its own; as it is where the plan has none."""
     if (then := plan.settings) is None:
         return job
+    job = replace(job, output=replace(job.output, keep=then.keep))
+    if isinstance(plan.input, Interval):
+        return job
     assert job.stream is not None
-    topic = replace(job.stream, time_unit=then.time_unit, unknown=then.unknown)
-    return replace(job, stream=topic, output=replace(job.output, keep=then.keep))
+    return replace(job, stream=replace(job.stream, time_unit=then.time_unit, unknown=then.unknown))
 
 
 def _cache(job: Job) -> Path:

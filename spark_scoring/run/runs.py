@@ -13,7 +13,7 @@ from spark_scoring.run import check, inputs, records
 from spark_scoring.run.inputs import Tables
 from spark_scoring.run.records import Record
 from spark_scoring.spec.job import Job, Source
-from spark_scoring.spec.plan import Interval, Plan, iso
+from spark_scoring.spec.plan import Interval, Plan, Settings, iso
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,7 @@ def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: dat
         tables=tables.versions,
         table_ids=tables.ids,
         models=inputs.model_pins(models),
+        settings=Settings(keep=job.output.keep),
     )
     run = Run(run_id=records.new_id(clock), span=span, base=base, rows=pinned, tables=tables, models=models)
     _write(spark, job, run, finished=False)

@@ -97,7 +97,7 @@ class ModelPin:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a stream's rows depend on in the job's file: what is kept of them, and how their JSON is read."""
+    """What rows depend on in the job's file: what is kept of them, and in a stream how their JSON is read."""
 
     keep: tuple[str, ...]
     time_unit: str | None = None
@@ -122,7 +122,7 @@ class Plan:
 
     `tables` maps a name to its pinned version (`None`: not a versioned table), `table_ids` to the id of the table that
     has it, which plans did not always say. `feed_lag` counts, for each feed, the records that its topic already held
-    and this commit had not read. `settings`: of a stream's commits.
+    and this commit had not read. `settings`: plans did not always say them, and training sets have none.
     """
 
     commit_id: str
