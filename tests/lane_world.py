@@ -1,6 +1,5 @@
 """A job on the real-time lane: its tables have no feeds, and its batches are short."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -21,16 +20,10 @@ def lane_changes(folder: Path, *, topic: str = "scores") -> dict[str, Any]:
     return {**CHANGES, "tables": unfed, "output": output}
 
 
-def lane_world(
-    spark: SparkSession, folder: Path, broker: KafkaBroker, *, partitions: int = 1,
-    scores: Mapping[str, str] | None = None, **more: Any,
-) -> World:  # fmt: skip
-    """A world with topics of its own; one partition, as the suite's session has two task slots.
-
-    `scores`: settings of the topic of scores.
-    """
+def lane_world(spark: SparkSession, folder: Path, broker: KafkaBroker, *, partitions: int = 1, **more: Any) -> World:
+    """A world with topics of its own; one partition, as the suite's session has two task slots."""
     topic = f"scores_{abs(hash(str(folder))):x}"
     world = make_world(spark, folder, servers=broker.servers, **{**lane_changes(folder, topic=topic), **more})
-    broker.create_topic(f"{world.job.name}_flights", partitions=partitions)
-    broker.create_topic(topic, partitions=partitions, settings=scores)
+    for name in (f"{world.job.name}_flights", topic):
+        broker.create_topic(name, partitions=partitions)
     return world

@@ -13,11 +13,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer
-from kafka.admin import ConfigResource, ConfigResourceType
+from kafka import KafkaConsumer
 from pyspark.sql import SparkSession
 
-from spark_scoring.errors import ConfigError, RunError, StateError
+from spark_scoring.errors import ConfigError, StateError
 from spark_scoring.io import delta
 from spark_scoring.run import batch, check, faults, ledger, stream
 from spark_scoring.run.lane import runner
@@ -107,21 +106,6 @@ def test_a_row_as_large_as_its_topic_takes_is_scored_and_landed(world: World, br
     assert [landed[0]["input"]["tail"], landed[1]["input"]["tail"], landed[2]["id"]] == [noise] * 3
     assert [one["id"] for one in said] == [good["id"], ruled["id"], None, None]
     assert verify.verify_stream(world.spark, world.job).holds and exact(world).holds
-
-
-def test_a_score_that_its_topic_does_not_take_waits_until_it_does(
-    spark: SparkSession, tmp_path: Path, broker: KafkaBroker
-) -> None:
-    world = lane_world(spark, tmp_path, broker, scores={"max.message.bytes": "2000"})
-    topic, good = str(world.job.output.topic), flights(1)[0]
-    send(broker, f"{world.job.name}_flights", [record({**good, "tail": "N" * 3000})])
-    with pytest.raises(RunError, match=f"'{topic}'.*max.message.bytes"):
-        run(world)
-    with KafkaAdminClient(bootstrap_servers=broker.servers) as admin:
-        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, {"max.message.bytes": "20000"})])
-    run(world)
-
-    assert [row["outcome"] for row in world.output("stream")] == ["scored"]
 
 
 def test_a_damaged_checkpoint_of_the_lane_is_as_a_lost_one(world: World, broker: KafkaBroker) -> None:

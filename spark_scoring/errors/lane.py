@@ -34,13 +34,5 @@ def unknown_run(topic: str, *, run: str, folder: str, job: str) -> StateError:
     )
 
 
-def score_too_large(topic: str, *, job: str) -> RunError:
-    return RunError(
-        f"{job}: a score is larger than topic '{topic}' takes. Nothing is lost, and nothing goes on before it is "
-        "there: raise the topic's max.message.bytes above that of the rows topic (kafka-configs --alter), and "
-        "max.request.size, if the job's kafka.options have one. Then run it again."
-    )
-
-
 def lane_ended(reason: str) -> RunError:
     return RunError(f"the query of lane 'realtime' ended: {reason}. Run it again: it goes on where it was.")

@@ -18,9 +18,6 @@ from spark_scoring.spec.job import Kafka
 from spark_scoring.spec.plan import Ranges
 
 TIMEOUT_MS = 10_000
-# how large a record may be is for the topic's max.message.bytes to say, not for the producer, which stops at 1 MiB; a
-# broker takes requests of 100 MiB
-_LARGEST = str(64 * 2**20)
 # what no waiting makes better
 _REFUSALS = (
     "AuthenticationException", "AuthorizationException", "SSLHandshakeException", "UnsupportedSaslMechanismException",
@@ -55,8 +52,7 @@ def stream(
 def sink(kafka: Kafka) -> dict[str, str]:
     """Options of Spark's sink: each record is sent at once, and acknowledged by all replicas."""
     given = {name if name.startswith("kafka.") else f"kafka.{name}": value for name, value in kafka.options}
-    large = {"kafka.max.request.size": _LARGEST, "kafka.buffer.memory": _LARGEST}
-    return {**large, **given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
+    return {**given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
 
 
 def between(spark: SparkSession, kafka: Kafka, ranges: Ranges, *, headers: bool = False) -> DataFrame:
@@ -119,14 +115,10 @@ def is_retriable(spark: SparkSession, error: BaseException) -> bool:
     return False
 
 
-def refused_record(error: BaseException, *, topic: str | None, job: str) -> errors.RunError | None:
-    """What to do about the one record that ended a query: one that Spark cannot read, or a score for which the topic
-    is too small; None if it ended for something else.
-    """
+def unreadable_record(error: BaseException, *, job: str) -> errors.RunError | None:
+    """What to do about the one record that ended a query because Spark cannot read it; None if it ended otherwise."""
     for cause in causes_of(error):
         kind = cause.getClass().getSimpleName()
-        if kind == "RecordTooLargeException":
-            return errors.score_too_large(str(topic), job=job)
         if kind == "KafkaIllegalStateException" and cause.getCondition() == "KAFKA_MALFORMED_RECORD_TIMESTAMP":
             at = cause.getMessageParameters()
             return errors.malformed_timestamp(f"{at['topic']}[{at['partition']}]", offset=int(at["offset"]), job=job)

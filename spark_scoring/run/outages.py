@@ -69,12 +69,12 @@ class Outages:
 
         `failure`: what our own part of the query failed with. `fit` is asked about the topics if nothing of ours did.
 
-        Raises: RunError: a record ended it that Spark cannot read, or that the topic of scores does not take.
+        Raises: RunError: a record ended it that Spark cannot read.
         """
         self.brief = self.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
         if self.brief > MOST_BRIEF or not self._went_away(error, failure=failure, fit=fit):
             ended = failure or error
-            raise (kafka.refused_record(ended, topic=self.job.output.topic, job=self.job.path) or ended) from error
+            raise (kafka.unreadable_record(ended, job=self.job.path) or ended) from error
 
     def _went_away(
         self,
