@@ -41,11 +41,9 @@ def _session() -> SparkSession:
 
 
 def _ours(job: Job) -> None:
-    with told_to_stop() as (stop, handle):
-        spark = _session()
-        handle()
+    with told_to_stop() as stop:
         run = realtime if job.lane == REALTIME else stream
-        run(spark, job, once=False, now=now, stop=stop)
+        run(_session(), job, once=False, now=now, stop=stop)
 
 
 def _plain(spark: SparkSession, order: dict[str, Any]) -> None:

@@ -45,10 +45,8 @@ def _ours(world: World, order: dict[str, Any]) -> None:
     job = Job.unpack(job_mapping(world, order), {}, source="job.yaml")
     # as fast as can be, like the others
     job = replace(job, trigger=Trigger(every=timedelta(0)))
-    with told_to_stop() as (stop, handle):
-        spark = _session()
-        handle()
-        streamed(spark, job, once=False, now=now, stop=stop)
+    with told_to_stop() as stop:
+        streamed(_session(), job, once=False, now=now, stop=stop)
 
 
 def job_mapping(world: World, order: dict[str, Any]) -> dict[str, Any]:

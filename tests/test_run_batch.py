@@ -10,11 +10,13 @@ from typing import Any
 import pyspark.sql.functions as F
 import pytest
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, SparkSession
 
 from spark_scoring.errors import RunError
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
+from spark_scoring.run.widen import widen
 from spark_scoring.spec.nouns import Rows
 from spark_scoring.spec.plan import Plan
 from tests.world import DAY, World, flights, job_mapping, make_world
@@ -284,6 +286,25 @@ def test_a_table_of_another_job_is_left_alone(world: World) -> None:
             attempt()
     score(replace(world, job=replace(world.job, path="moved/job.yaml")))
     assert world.output("batch") == expected
+
+
+def test_an_output_among_other_files_is_refused_and_what_a_failed_first_write_left_is_not(world: World) -> None:
+    target = Path(str(world.job.output.batch))
+    world.spark.range(3).write.parquet(str(target))
+    before = sorted(target.iterdir())
+    for attempt in (lambda: score(world), lambda: check.check(world.spark, world.job)):
+        with pytest.raises(RunError, match=r"scores: no Delta table is there, but other files: part-"):
+            attempt()
+    assert sorted(target.iterdir()) == before and not Path(world.job.state).exists()
+    target.rename(world.table("loose"))
+    with pytest.raises(RunError, match=r"loose: no Delta table is there"):
+        widen(world.spark, world.job, None, span=SPAN, out=world.table("loose"), clock=NOW)
+
+    broken = world.spark.range(0, 4, numPartitions=2).selectExpr("if(id = 3, raise_error('no'), id) as id")
+    with pytest.raises(Py4JJavaError, match="TASK_WRITE_FAILED"):
+        broken.write.format("delta").save(str(target))
+    assert any(target.rglob("*.parquet"))
+    assert score(world).counts.rows == 60
 
 
 def test_the_rows_say_whose_a_table_is_whose_log_does_not(world: World) -> None:

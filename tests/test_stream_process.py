@@ -1,21 +1,27 @@
-"""The stream as users run it: a process of its own under spark-submit.sh, ended by SIGTERM, started again."""
+"""The stream and a batch run as users run them: processes of their own, ended by signals and started again."""
 
 import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
 import yaml
 from pyspark.sql import SparkSession
 
+from spark_scoring.run import runs
+from spark_scoring.run.runs import Span
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import verify
-from tests.world import World, flights, job_mapping, make_world, record, send
+from tests.world import DAY, World, flights, job_mapping, make_world, record, send
 
 SUBMIT = Path(__file__).resolve().parents[1] / "spark-submit.sh"
+CLI = (sys.executable, "-m", "spark_scoring.cli")
 OUR_LINES = r"\S+: \d+ scored, \d+ rejected.*|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO \S+: .*"
 
 
@@ -29,7 +35,7 @@ def test_sigterm_ends_it_in_order_and_the_next_start_continues(
     job = job_file(world, broker)
 
     log = tmp_path / "first.log"
-    first = start(job, log=log)
+    first = start(SUBMIT, "stream", job, log=log)
     wait_for(lambda: " scored, " in log.read_text() or first.poll() is not None)
     first.send_signal(signal.SIGTERM)
     assert first.wait(timeout=120) == 0, log.read_text()
@@ -39,11 +45,41 @@ def test_sigterm_ends_it_in_order_and_the_next_start_continues(
     assert_only_our_lines(log)
 
     log = tmp_path / "second.log"
-    assert start(job, "--once", log=log).wait(timeout=300) == 0, log.read_text()
+    assert start(SUBMIT, "stream", job, "--once", log=log).wait(timeout=300) == 0, log.read_text()
     verdict = verify.verify_stream(spark, world.job)
     assert verdict.holds and len(world.output("stream")) == 60
     assert {commit_id.split("/")[1] for commit_id in commit_ids(world)} == {commit_ids(world)[0].split("/")[1]}
     assert_only_our_lines(log)
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_group", "said"),
+    [(signal.SIGTERM, False, "stopped by SIGTERM"), (signal.SIGINT, True, "interrupted")],
+)
+def test_a_batch_run_ends_at_once_says_so_and_is_resumed(
+    spark: SparkSession, tmp_path: Path, number: signal.Signals, whole_group: bool, said: str
+) -> None:
+    world = make_world(spark, tmp_path)
+    mapping = job_mapping(world.folder, name=world.job.name, servers="127.0.0.1:1")
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump({**mapping, "registry": world.job.registry}))
+    log = tmp_path / "log"
+    words = ("score", tmp_path / "job.yaml", "--from", "2013-09-01", "--to", "2013-09-03", "--cut", "1h")
+    process = start(*CLI, *words, log=log)
+    try:
+        second = tmp_path / "scores/_delta_log/00000000000000000001.json"
+        wait_for(lambda: second.exists() or process.poll() is not None)
+        (os.killpg if whole_group else os.kill)(process.pid, number)
+        assert process.wait(timeout=120) == 1, log.read_text()
+        wait_for(lambda: not group(process.pid))
+    finally:
+        process.kill()
+    lines = [line for line in log.read_text().splitlines() if line and not line.startswith("score ")]
+    assert lines == [
+        f"error: {said}. Run it again: what was not finished was not written. score and widen go on with --resume."
+    ]
+    span = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
+    assert world.job.batch and runs.resume(spark, world.job, world.job.batch, span=span).done
+    assert 0 < len(world.output("batch")) < 60
 
 
 def job_file(world: World, broker: KafkaBroker) -> Path:
@@ -60,7 +96,7 @@ def start(*words: str | Path, log: Path) -> "subprocess.Popen[bytes]":
     environ = {**os.environ, "SPARK_MASTER": "local[2,4]"}
     with log.open("wb") as file:
         return subprocess.Popen(
-            [str(SUBMIT), "stream", *map(str, words)],
+            [*map(str, words)],
             env=environ,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -9,6 +9,7 @@ import click
 from spark_scoring import errors
 from spark_scoring.cli import run, watch
 from spark_scoring.cli.log import logged
+from spark_scoring.cli.options import Terminated, interruptible
 from spark_scoring.errors import SparkScoringError
 
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = ["--debug", *[word for word in given if word != "--debug"]] if debug else given
-    with logged(debug=debug):
+    with logged(debug=debug), interruptible():
         failure = _run(given)
     if failure is None:
         return
@@ -47,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(words: list[str]) -> Exception | None:
     try:
         cli.main(args=words, prog_name="spark-scoring", standalone_mode=False)
+    except click.Abort as error:
+        # imported here: a wrong argument needs no Spark
+        from spark_scoring.run.session import cancel_jobs
+
+        cancel_jobs()
+        return error
     except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, the user gets one line
         return error
     return None
@@ -59,7 +66,8 @@ def _said(failure: Exception) -> str:
     if isinstance(failure, click.ClickException):
         return failure.format_message()
     if isinstance(failure, click.Abort):
-        return "interrupted. Run it again: what was not finished was not written."
+        how = "stopped by SIGTERM" if isinstance(failure.__cause__, Terminated) else "interrupted"
+        return f"{how}. Run it again: what was not finished was not written. score and widen go on with --resume."
     if isinstance(failure, SparkScoringError):
         return str(failure)
     # imported here: a wrong argument needs no Spark

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
@@ -24,6 +25,11 @@ class _Lines(logging.Handler):
         click.echo(self.format(record), err=True)
 
 
+def _not_of_py4j(record: logging.LogRecord) -> bool:
+    # of a call that Ctrl-C ended it logs the stack by the root logger
+    return record.name != "root" or Path(record.pathname).parent.name != "py4j"
+
+
 @contextmanager
 def logged(*, debug: bool) -> Iterator[None]:
     """The log goes to standard error while a command runs."""
@@ -33,6 +39,8 @@ def logged(*, debug: bool) -> Iterator[None]:
     ours.setLevel(logging.INFO)
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(logging.INFO if debug else level)
+    if not debug:
+        lines.addFilter(_not_of_py4j)
     root.addHandler(lines)
     try:
         yield

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 JOB = click.argument("job", metavar="JOB")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def interval(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -84,23 +85,38 @@ def spark_for(job: Job) -> "SparkSession":
     return session(f"spark-scoring {job.name}")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised as Ctrl-C is: py4j would take any other exception for a broken connection."""
+
+
 @contextmanager
-def told_to_stop() -> Iterator[tuple[threading.Event, Callable[[], None]]]:
-    """An event that SIGTERM and Ctrl-C set, and a function that sees to it again after Spark has started.
+def interruptible() -> Iterator[None]:
+    """SIGTERM and Ctrl-C raise, the first time; a second one ends the process where it is."""
 
-    Spark puts a handler of its own in place of ours. Outside the main thread nothing is handled.
-    """
+    def end(number: int, _: object) -> None:
+        for one in ENDING:
+            signal.signal(one, signal.SIG_DFL)
+        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    with _handled(end):
+        yield
+
+
+@contextmanager
+def told_to_stop() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set."""
     stop = threading.Event()
-    numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.getsignal(number) for number in numbers}
+    with _handled(lambda *_: stop.set()):
+        yield stop
 
-    def handle() -> None:
-        for number in numbers:
-            signal.signal(number, lambda *_: stop.set())
 
-    handle()
+@contextmanager
+def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
+    """SIGTERM and Ctrl-C go to the handler. Outside the main thread nothing is handled."""
+    numbers = ENDING if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
-        yield stop, handle
+        yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, one in before.items():
+            signal.signal(number, one)

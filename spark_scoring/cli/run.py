@@ -200,7 +200,5 @@ def stream(job: str, once: bool, broker_timeout: str | None, lane: str | None) -
     spec = spec.on_lane(lane or spec.lane)
     streamed = realtime if spec.lane == REALTIME else micro_batches
     patience = duration("--broker-timeout", broker_timeout) if broker_timeout else None
-    with told_to_stop() as (stop, handle):
-        spark = spark_for(spec)
-        handle()
-        streamed(spark, spec, once=once, now=now, stop=stop, progress=show.commit, patience=patience)
+    with told_to_stop() as stop:
+        streamed(spark_for(spec), spec, once=once, now=now, stop=stop, progress=show.commit, patience=patience)

@@ -124,6 +124,13 @@ def other_output(path: str, *, missing: Iterable[str]) -> RunError:
     )
 
 
+def other_files(path: str, *, there: Iterable[str]) -> RunError:
+    return RunError(
+        f"{path}: no Delta table is there, but other files: {listed(there, most=3)}. "
+        "Give the output a path of its own, or empty that folder."
+    )
+
+
 def output_of_another_job(path: str, *, owner: str, job: str) -> RunError:
     return RunError(
         f"{path}: holds the output of job '{owner}', and this is job '{job}': each has a table of its own. "

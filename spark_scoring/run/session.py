@@ -1,9 +1,15 @@
 """The Spark session of a command: the one spark-submit made, or a local one of our own."""
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
@@ -46,7 +52,17 @@ def session(name: str) -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return prepared(active)
-    return prepared(_submitted(name) if _under_spark_submit() else _local(name))
+    with _own_handler():
+        started = _submitted(name) if _under_spark_submit() else _local(name)
+    return prepared(started)
+
+
+def cancel_jobs() -> None:
+    """End what the session of this process still computes; nothing where there is none."""
+    # a JVM that is gone computes nothing
+    with suppress(Py4JError, OSError):
+        if (context := SparkContext._active_spark_context) is not None:
+            context.cancelAllJobs()
 
 
 def prepared(spark: SparkSession) -> SparkSession:
@@ -59,6 +75,17 @@ def prepared(spark: SparkSession) -> SparkSession:
     no_huge_methods(spark)
     remember_names(spark)
     return spark
+
+
+@contextmanager
+def _own_handler() -> Iterator[None]:
+    """Ctrl-C goes to whom it went before; PySpark's own handler calls the JVM in the middle of another call."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _under_spark_submit() -> bool:

@@ -27,9 +27,11 @@ def check_folders(spark: SparkSession, job: Job) -> None:
 def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str) -> None:
     """Nothing, if there is no table yet, or one of the job that takes rows of this frame, new columns merged in.
 
-    Raises: RunError: the table is no output of ours, or another job's, or a column has another type.
+    Raises: RunError: the table is no output of ours, or another job's, or a column has another type, or other files
+    lie there.
     """
     if not delta.is_table(spark, path):
+        check_free(spark, path)
         return
     there = spark.read.format("delta").load(path).schema
     names = {name.lower() for name in there.fieldNames()}
@@ -38,6 +40,17 @@ def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str) 
     check_owner(spark, path, job=job)
     for column, given, found in differences(frame.schema, there):
         raise errors.output_type(path, column=column, given=given, there=found)
+
+
+def check_free(spark: SparkSession, path: str) -> None:
+    """Nothing, if a new table can be made at `path`: nothing lies there, or what a first write that failed has left.
+
+    Raises: RunError: other files lie there, which whoever reads them would find mixed with the table's.
+    """
+    names = files.list_names(spark, path)
+    # Delta makes the folder of its log before it writes the first file
+    if "_delta_log" not in names and (others := [name for name in names if not name.startswith((".", "_"))]):
+        raise errors.other_files(path, there=others)
 
 
 def check_owner(spark: SparkSession, path: str, *, job: str) -> None:

@@ -19,7 +19,7 @@ from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actual
 from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.runs import Span
-from spark_scoring.run.target import differences
+from spark_scoring.run.target import check_free, differences
 from spark_scoring.run.widenings import Asked, Counted, Pairs, Piece, Widening
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Interval, Plan, iso
@@ -211,6 +211,7 @@ def _check_out(prepared: Prepared, job: Job, going: Widening) -> None:
             why, do = f"{place} of {job.path} is there", "Give the training set a place of its own"
             raise errors.contradiction("--out", given=going.out, why=why, do=do)
     if not delta.is_table(spark, going.out):
+        check_free(spark, going.out)
         return
     there = spark.read.format("delta").load(going.out).schema
     new, old = ({name.lower(): name for name in schema.fieldNames()} for schema in (planned, there))
