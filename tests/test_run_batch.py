@@ -219,6 +219,16 @@ def test_a_resumed_run_says_which_version_is_gone(world: World) -> None:
         score(world, resume=True)
 
 
+def test_a_resumed_run_reads_no_rows_of_a_table_that_was_made_anew(world: World) -> None:
+    interrupted(world)
+    source = world.table("flights")
+    rows = world.spark.read.format("delta").load(source).localCheckpoint()
+    shutil.rmtree(source)
+    rows.withColumn("miles", F.col("miles") + 1).write.format("delta").save(source)
+    with pytest.raises(RunError, match="flights: the table was made anew: its version 0"):
+        score(world, resume=True)
+
+
 @pytest.mark.parametrize("keep", [0, 100])
 def test_a_damaged_record_of_a_run_is_left_out_and_named(
     world: World, caplog: pytest.LogCaptureFixture, keep: int

@@ -165,7 +165,7 @@ def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
 
     interrupted("again")
     with monkeypatch.context() as patched:
-        patched.setattr(batch, "insisting", die)
+        patched.setattr("spark_scoring.run.widen.insisting", die)
         with pytest.raises(KeyboardInterrupt):
             made(world, out="unbegun")
     DeltaTable.forPath(spark, world.table("planes")).update(set={"seats": "1"})

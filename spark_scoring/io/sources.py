@@ -1,6 +1,6 @@
 """Where rows and tables come from: Delta at a pinned version, any other Spark source as it is when it is read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,6 +55,16 @@ def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
 def at(pinned: Pin, version: int | None, *, table_id: str | None = None) -> Pin:
     """The same source at another version, of the table with that id."""
     return replace(pinned, version=version, table_id=table_id)
+
+
+def versions_of(pins: Mapping[str, Pin]) -> dict[str, int | None]:
+    """Name -> version; `None` where the source keeps none."""
+    return {name: pinned.version for name, pinned in pins.items()}
+
+
+def ids_of(pins: Mapping[str, Pin]) -> dict[str, str]:
+    """Name -> id of the table that has this version, where the source keeps versions."""
+    return {name: pinned.table_id for name, pinned in pins.items() if pinned.table_id is not None}
 
 
 def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:

@@ -4,8 +4,8 @@ The join mirrors `as_of`: the table's rows become intervals of instants at which
 known. The intervals of a key do not overlap, so no row is doubled.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
@@ -15,6 +15,7 @@ from spark_scoring import errors
 from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.spec.actuals import Actual
+from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.scope import Name, Scope
 from spark_scoring.spec.wide import Rows
 from spark_scoring.wide import frames
@@ -49,20 +50,16 @@ def pin_actuals(spark: SparkSession, actuals: Iterable[Actual], *, job: str) -> 
     )
 
 
-def versions(pinned: Sequence[PinnedActual]) -> dict[str, int | None]:
-    """`actuals.<name>` -> version; `None` where the source keeps none."""
-    return {f"actuals.{one.actual.name}": one.pinned.version for one in pinned}
+def pins(pinned: Sequence[PinnedActual]) -> dict[str, Pin]:
+    """`actuals.<name>` -> where it is read, as a plan names it."""
+    return {f"actuals.{one.actual.name}": one.pinned for one in pinned}
 
 
-def at_versions(pinned: Sequence[PinnedActual], planned: Mapping[str, int | None]) -> tuple[PinnedActual, ...]:
+def at_versions(pinned: Sequence[PinnedActual], plan: Plan) -> tuple[PinnedActual, ...]:
     """The same actuals at the versions of an earlier plan."""
     return tuple(
-        PinnedActual(
-            actual=one.actual,
-            pinned=sources.at(one.pinned, planned.get(f"actuals.{one.actual.name}")),
-            where=one.where,
-        )
-        for one in pinned
+        replace(one, pinned=sources.at(one.pinned, plan.tables.get(name), table_id=plan.table_ids.get(name)))
+        for name, one in zip(pins(pinned), pinned, strict=True)
     )
 
 

@@ -21,6 +21,9 @@ from spark_scoring.spec.plan import ROLES, Interval, ModelPin, Plan, Settings
 from spark_scoring.spec.union import union_of
 from spark_scoring.spec.wide import WideTable
 
+# how jobs and plans name the source of a batch's rows
+ROWS = "rows.batch"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
@@ -32,12 +35,12 @@ class Tables:
     @property
     def versions(self) -> dict[str, int | None]:
         """Name -> version; `None` where the source keeps none."""
-        return {name: pinned.version for name, pinned in self.pins.items()}
+        return sources.versions_of(self.pins)
 
     @property
     def ids(self) -> dict[str, str]:
         """Name -> id of the table that has this version, where the source keeps versions."""
-        return {name: pinned.table_id for name, pinned in self.pins.items() if pinned.table_id is not None}
+        return sources.ids_of(self.pins)
 
     def frames(self, spark: SparkSession) -> dict[str, DataFrame]:
         """Name -> frame at the pinned version."""

@@ -10,7 +10,7 @@ from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import check, inputs, records
-from spark_scoring.run.inputs import Tables
+from spark_scoring.run.inputs import ROWS, Tables
 from spark_scoring.run.records import Record
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan, Settings, iso
@@ -44,7 +44,7 @@ class Run:
 
 def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: datetime) -> Run:
     """A new run, with everything it reads pinned as it is now."""
-    pinned = sources.pin(spark, rows, name="rows.batch")
+    pinned = sources.pin(spark, rows, name=ROWS)
     models = inputs.load_models(spark, job)
     # before the run is on record: what cannot be planned leaves nothing behind
     check.analyse(spark, job, models, target=str(job.output.batch), rows=rows)
@@ -54,7 +54,7 @@ def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: dat
         clock=clock,
         input=Interval(bounds=(span.start, span.end), version=pinned.version),
         tables=tables.versions,
-        table_ids=tables.ids,
+        table_ids=sources.ids_of({**tables.pins, ROWS: pinned}),
         models=inputs.model_pins(models),
         settings=Settings(keep=job.output.keep),
     )
@@ -102,7 +102,7 @@ def _continued(spark: SparkSession, job: Job, rows: Source, found: Record) -> Ru
         run_id=found.run_id,
         span=Span(start=start, end=end, cut=timedelta(seconds=saved["cut_s"])),
         base=base,
-        rows=sources.at(sources.pin(spark, rows, name="rows.batch"), base.input.version),
+        rows=sources.at(sources.pin(spark, rows, name=ROWS), base.input.version, table_id=base.table_ids.get(ROWS)),
         tables=inputs.at_versions(tables, base),
         models=models,
         done=tuple(Plan.unpack(plan) for plan in saved["done"]),

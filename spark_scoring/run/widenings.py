@@ -12,7 +12,7 @@ from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.run import actuals, inputs, records
 from spark_scoring.run.actuals import PinnedActual
-from spark_scoring.run.inputs import Tables
+from spark_scoring.run.inputs import ROWS, Tables
 from spark_scoring.run.records import Record
 from spark_scoring.run.runs import Span
 from spark_scoring.spec.actuals import Actual
@@ -82,13 +82,14 @@ def begin(spark: SparkSession, job: Job, asked: Asked, *, clock: datetime) -> Wi
     wide, models = _champions(spark, job) if asked.wide is None else (asked.wide, ())
     tables = inputs.pin_tables(spark, job, wide)
     pinned = actuals.pin_actuals(spark, asked.actuals, job=job.path)
-    rows = sources.pin(spark, asked.rows, name="rows.batch")
+    rows = sources.pin(spark, asked.rows, name=ROWS)
+    pins = {**tables.pins, **actuals.pins(pinned)}
     base = Plan(
         commit_id=f"{job.name}/widen",
         clock=clock,
         input=Interval(bounds=(asked.span.start, asked.span.end), version=rows.version),
-        tables={**tables.versions, **actuals.versions(pinned)},
-        table_ids=tables.ids,
+        tables=sources.versions_of(pins),
+        table_ids=sources.ids_of({**pins, ROWS: rows}),
         models=models,
     )
     return Widening(
@@ -147,16 +148,16 @@ def _continued(spark: SparkSession, job: Job, asked: Asked, found: Record) -> Wi
     base = Plan.unpack(found.saved["plan"])
     wide = WideTable.unpack(found.saved["wide"], source=f"{found.run_id}.json")
     pinned = actuals.pin_actuals(spark, asked.actuals, job=job.path)
-    rows = sources.pin(spark, asked.rows, name="rows.batch")
+    rows = sources.pin(spark, asked.rows, name=ROWS)
     assert isinstance(base.input, Interval)
     return Widening(
         run_id=found.run_id,
         span=replace(asked.span, cut=timedelta(seconds=found.saved["cut_s"])),
         out=asked.out,
         base=base,
-        rows=sources.at(rows, base.input.version),
+        rows=sources.at(rows, base.input.version, table_id=base.table_ids.get(ROWS)),
         tables=inputs.at_versions(inputs.pin_tables(spark, job, wide), base),
-        actuals=actuals.at_versions(pinned, base.tables),
+        actuals=actuals.at_versions(pinned, base),
         done=tuple(_piece(saved) for saved in found.saved["done"]),
     )
 

@@ -120,9 +120,10 @@ class Counts:
 class Plan:
     """What a commit read and with which models; equal plans over equal data give equal rows.
 
-    `tables` maps a name to its pinned version (`None`: not a versioned table), `table_ids` to the id of the table that
-    has it, which plans did not always say. `feed_lag` counts, for each feed, the records that its topic already held
-    and this commit had not read. `settings`: plans did not always say them, and training sets have none.
+    `tables` maps a name to its pinned version (`None`: not a versioned table), `table_ids` that name, and `rows.batch`,
+    to the id of the table that has the version; plans did not always say it. `feed_lag` counts, for each feed, the
+    records that its topic already held and this commit had not read. `settings`: plans did not always say them, and
+    training sets have none.
     """
 
     commit_id: str

@@ -61,7 +61,7 @@ def found_row(spark: SparkSession, job: Job, asked: Asked, *, stream: bool) -> I
 
 def _in_batch(spark: SparkSession, job: Job, asked: Asked) -> Found:
     assert job.batch is not None
-    pinned = sources.pin(spark, job.batch, name="rows.batch")
+    pinned = sources.pin(spark, job.batch, name=inputs.ROWS)
     models = inputs.load_models(spark, job)
     wide = inputs.one_wide(models)
     key = parse_key(asked.key, wide.rows)
