@@ -19,6 +19,7 @@ from spark_scoring.io.delta import Size
 from spark_scoring.io.json import parsed
 from spark_scoring.jvm.sizes import UNKNOWN_BYTES
 from spark_scoring.spec.job import Source, Topic
+from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.sql_texts import cast_text
 from spark_scoring.spec.wide import Column
 
@@ -55,6 +56,11 @@ def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
 def at(pinned: Pin, version: int | None, *, table_id: str | None = None) -> Pin:
     """The same source at another version, of the table with that id."""
     return replace(pinned, version=version, table_id=table_id)
+
+
+def as_planned(pinned: Pin, plan: Plan, *, name: str) -> Pin:
+    """The same source at the version that an earlier plan has under this name."""
+    return at(pinned, plan.tables.get(name), table_id=plan.table_ids.get(name))
 
 
 def versions_of(pins: Mapping[str, Pin]) -> dict[str, int | None]:

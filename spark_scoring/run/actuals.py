@@ -57,10 +57,8 @@ def pins(pinned: Sequence[PinnedActual]) -> dict[str, Pin]:
 
 def at_versions(pinned: Sequence[PinnedActual], plan: Plan) -> tuple[PinnedActual, ...]:
     """The same actuals at the versions of an earlier plan."""
-    return tuple(
-        replace(one, pinned=sources.at(one.pinned, plan.tables.get(name), table_id=plan.table_ids.get(name)))
-        for name, one in zip(pins(pinned), pinned, strict=True)
-    )
+    by_name = zip(pins(pinned), pinned, strict=True)
+    return tuple(replace(one, pinned=sources.as_planned(one.pinned, plan, name=name)) for name, one in by_name)
 
 
 def with_actuals(

@@ -64,10 +64,7 @@ def pin_tables(spark: SparkSession, job: Job, wide: WideTable) -> Tables:
 
 def at_versions(tables: Tables, plan: Plan) -> Tables:
     """The same tables at the versions of an earlier plan."""
-    pins = {
-        name: sources.at(pinned, plan.tables.get(name), table_id=plan.table_ids.get(name))
-        for name, pinned in tables.pins.items()
-    }
+    pins = {name: sources.as_planned(pinned, plan, name=name) for name, pinned in tables.pins.items()}
     return Tables(wide=tables.wide, pins=pins)
 
 
