@@ -58,10 +58,12 @@ def session(name: str) -> SparkSession:
 
 
 def cancel_jobs() -> None:
-    """End what the session of this process still computes; nothing where there is none."""
+    """End what the session of this process still computes, silently; nothing where there is none."""
     # a JVM that is gone computes nothing
     with suppress(Py4JError, OSError):
         if (context := SparkContext._active_spark_context) is not None:
+            # whatever is interrupted would log its stack
+            context.setLogLevel("OFF")
             context.cancelAllJobs()
 
 
