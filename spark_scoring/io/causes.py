@@ -12,12 +12,9 @@ TRACE = "Traceback (most recent call last)"
 
 def cause_of(error: BaseException) -> str:
     """The innermost cause of an error of Spark, Java or Python: its kind and the first line of what it says."""
-    java = _java(error)
-    if java is None:
-        kind, text = type(error).__name__, str(error)
-    else:
-        inner = _innermost(java)
-        kind, text = str(inner.getClass().getSimpleName()), str(inner.getMessage() or "")
+    java = list(causes_of(error))
+    kind = str(java[-1].getClass().getSimpleName()) if java else type(error).__name__
+    text = str(java[-1].getMessage() or "") if java else str(error)
     line = _line(text)
     # Spark's own conditions, [LIKE_THIS], say more than the class that carries them
     full = line if line.startswith("[") else f"{kind}: {line}" if line else kind
@@ -43,12 +40,6 @@ def causes_of(error: BaseException) -> Iterator[Any]:
 
 def _java(error: BaseException) -> Any:
     return error.java_exception if isinstance(error, Py4JJavaError) else getattr(error, "_origin", None)
-
-
-def _innermost(java: Any) -> Any:
-    while java.getCause() is not None:
-        java = java.getCause()
-    return java
 
 
 def _line(text: str) -> str:
