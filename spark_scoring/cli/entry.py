@@ -9,7 +9,7 @@ import click
 from spark_scoring import errors
 from spark_scoring.cli import run, watch
 from spark_scoring.cli.log import logged
-from spark_scoring.cli.options import Terminated, interruptible
+from spark_scoring.cli.signals import Terminated, interruptible
 from spark_scoring.errors import SparkScoringError
 
 

@@ -1,9 +1,6 @@
 """Arguments that several commands share, and what their texts mean."""
 
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 JOB = click.argument("job", metavar="JOB")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
-ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def interval(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,40 +79,3 @@ def spark_for(job: Job) -> "SparkSession":
     from spark_scoring.run.session import session
 
     return session(f"spark-scoring {job.name}")
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised as Ctrl-C is: py4j would take any other exception for a broken connection."""
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """SIGTERM and Ctrl-C raise, the first time; a second one ends the process where it is."""
-
-    def end(number: int, _: object) -> None:
-        for one in ENDING:
-            signal.signal(one, signal.SIG_DFL)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-    with _handled(end):
-        yield
-
-
-@contextmanager
-def told_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and Ctrl-C set."""
-    stop = threading.Event()
-    with _handled(lambda *_: stop.set()):
-        yield stop
-
-
-@contextmanager
-def _handled(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """SIGTERM and Ctrl-C go to the handler. Outside the main thread nothing is handled."""
-    numbers = ENDING if threading.current_thread() is threading.main_thread() else ()
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, one in before.items():
-            signal.signal(number, one)

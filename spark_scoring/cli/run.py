@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from spark_scoring import errors, show
-from spark_scoring.cli.options import JOB, JSON, duration, interval, now, place, span, spark_for, told_to_stop
+from spark_scoring.cli.options import JOB, JSON, duration, interval, now, place, span, spark_for
+from spark_scoring.cli.signals import told_to_stop
 from spark_scoring.spec.job import LANES, REALTIME, Job
 from spark_scoring.spec.wide import WideTable
 
