@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Sets everything up and runs all checks: format, lint, types, layers, tests. With arguments only pytest, with these:
+# Sets everything up and runs all checks: format, lint, types, layers, and the quick tests (half an hour).
+#   ./test.sh all                   the slow tests too (two hours)
+# With other arguments only pytest, with these:
 #   ./test.sh faults                all fault tests, those that kill process after process too (up to an hour)
 #   ./test.sh soak MINUTES [SEED]   faults at random for that long, then everything is counted
 # A failed check does not stop the others; the exit code tells whether all of them held.
@@ -14,8 +16,11 @@ export PYSPARK_PYTHON="$root/.venv/bin/python" SPARK_LOCAL_IP=127.0.0.1
 unset SPARK_HOME SPARK_CONF_DIR PYSPARK_SUBMIT_ARGS PYTHONPATH # of another Spark: the tests bring their own
 bin="$root/.venv/bin"
 
+every="slow or not slow"
+marked=()
 case "${1:-}" in
-    faults) exec "$bin/python" -m pytest -m "faults or not faults" "$root/tests/faults" "${@:2}" ;;
+    all) marked=(-m "$every") && shift ;;
+    faults) exec "$bin/python" -m pytest -m "$every" "$root/tests/faults" "${@:2}" ;;
     soak)
         export SPARK_SCORING_SOAK_MINUTES="${2:?how many minutes}" SPARK_SCORING_SOAK_SEED="${3:-0}"
         exec "$bin/python" -m pytest -s "$root/tests/faults/soak.py"
@@ -41,7 +46,7 @@ gate "format" "$bin/ruff" format --check --quiet .
 gate "lint" "$bin/ruff" check --quiet .
 gate "types" "$bin/mypy"
 gate "layers" "$bin/lint-imports" --no-cache
-gate "tests" "$bin/python" -m pytest
+gate "tests" "$bin/python" -m pytest ${marked[@]+"${marked[@]}"}
 
 if [ -n "$failed" ]; then
     printf 'failed: %s\n' "${failed#, }"

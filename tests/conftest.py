@@ -15,10 +15,12 @@ JARS = os.environ.get("SPARK_SCORING_JARS", str(HOME / ".cache" / "jars" / "spar
 
 # local[2,4]: two cores, and a task is retried as it would be on a cluster
 # snapshotPartitions: 50 tasks for a Delta log of a few lines are 2 s a commit
+# extraJavaOptions: a collector, and a way to start `chmod` and `readlink`, that leave the two cores to the tests
 SETTINGS = {
     "spark.master": "local[2,4]",
     "spark.ui.enabled": "false",
     "spark.driver.memory": "3g",
+    "spark.driver.extraJavaOptions": "-XX:+UseParallelGC -Djdk.lang.Process.launchMechanism=VFORK",
     "spark.driver.host": "localhost",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",

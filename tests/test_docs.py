@@ -112,7 +112,7 @@ def test_a_command_exists_with_these_options(place: str, command: str) -> None:
         return
     words = shlex.split(found[2], comments=True)
     if found[1] == "test.sh":
-        named = words[:1] == ["faults"] or (words[:1] == ["soak"] and words[1].isdigit())
+        named = words[:1] in (["all"], ["faults"]) or (words[:1] == ["soak"] and words[1].isdigit())
         assert named or [word for word in words if not (HOME / word).exists()] == []
         return
     if found[1] == "spark-submit.sh":

@@ -125,6 +125,7 @@ def test_next_time_of_day(start: str, hhmm: int, zone: str, expected: str) -> No
     assert found.to_list() == [pd.Timestamp(expected, tz="UTC")]
 
 
+@pytest.mark.slow
 def test_written_tables_are_the_read_ones_in_files_apart_in_time(
     spark: SparkSession, tables: Mapping[str, pa.Table], tmp_path: Path
 ) -> None:

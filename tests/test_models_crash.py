@@ -30,6 +30,7 @@ from spark_scoring.models.golden import check_golden
 from spark_scoring.models.guard import ALWAYS, ISOLATION, TIMEOUT, tries_once
 from spark_scoring.models.package import Package, read_package
 from spark_scoring.models.udf import ScoredModel, score_rows
+from tests.marks import slow
 from tests.world import WIDE as AIRLINE
 from tests.world import flights, job_mapping, make_world
 
@@ -153,9 +154,10 @@ KILLERS = {
     "abort": "the process was ended by SIGABRT",
     "memory": "MemoryError",
 }
+QUICK = ("SIGSEGV", "memory")
 
 
-@pytest.mark.parametrize("what", KILLERS)
+@pytest.mark.parametrize("what", [what if what in QUICK else slow(what) for what in KILLERS])
 def test_a_row_that_kills_the_worker_is_rejected_alone(
     spark: SparkSession, champion: ScoredModel, tmp_path: Path, what: str
 ) -> None:
@@ -170,7 +172,7 @@ def test_a_row_that_kills_the_worker_is_rejected_alone(
     assert bits(found[key][1]["score"] for key in ids) == score_of(champion.package, rows)
 
 
-@pytest.mark.parametrize("what", ["loop", "native"])
+@pytest.mark.parametrize("what", [slow("loop"), "native"])
 def test_a_model_that_never_answers_is_cut(spark: SparkSession, tmp_path: Path, what: str) -> None:
     model = ScoredModel(role="champion", package=fragile(tmp_path, what))
     rows = spark.createDataFrame(with_bad(17).slice(0, 200)).coalesce(1)
@@ -181,7 +183,7 @@ def test_a_model_that_never_answers_is_cut(spark: SparkSession, tmp_path: Path, 
     }
 
 
-@pytest.mark.parametrize("what", ["SIGSEGV", "exit"])
+@pytest.mark.parametrize("what", ["SIGSEGV", slow("exit")])
 def test_a_model_that_dies_while_it_is_loaded(
     spark: SparkSession, champion: ScoredModel, tmp_path: Path, what: str
 ) -> None:
@@ -251,6 +253,7 @@ def test_masters_that_make_no_task_twice(master: str, once: bool) -> None:
     assert tries_once(session) is once  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_run_on_a_master_that_makes_no_task_twice(spark: SparkSession, tmp_path: Path) -> None:
     wide = WideTable.unpack(AIRLINE)
     world = make_world(spark, tmp_path, models={"champion": "models:/fragile@champion"}, own_registry=True)

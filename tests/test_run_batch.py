@@ -19,6 +19,7 @@ from spark_scoring.run.runs import Span
 from spark_scoring.run.widen import widen
 from spark_scoring.spec.nouns import Rows
 from spark_scoring.spec.plan import Plan
+from tests.marks import slow
 from tests.world import DAY, World, flights, job_mapping, make_world
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=1))
@@ -59,6 +60,7 @@ def test_again_is_the_same_and_every_commit_carries_its_plan(world: World) -> No
     assert commits[0].plan.tables == {"planes": 0, "weather": 0, "arrivals": 0}
 
 
+@pytest.mark.slow
 def test_an_interval_leaves_the_others_alone(world: World) -> None:
     score(world)
     before = world.output("batch")
@@ -123,6 +125,7 @@ def test_a_row_of_the_span_or_without_a_time_is_in_exactly_one_commit(spark: Spa
     assert [row["commits"] for row in found] == [[expected(at, span) for span in spans] for at in times]
 
 
+@pytest.mark.slow
 def test_an_empty_source_does_not_wipe_the_rows_without_a_time(world: World) -> None:
     add_undated(world)
     score(world)
@@ -137,6 +140,7 @@ def test_an_empty_source_does_not_wipe_the_rows_without_a_time(world: World) -> 
     assert undated(world) == []
 
 
+@pytest.mark.slow
 def test_rows_without_a_time_go_where_the_source_has_others(world: World) -> None:
     add_undated(world)
     score(world)
@@ -157,6 +161,7 @@ def test_an_empty_source_does_not_wipe_an_interval(world: World) -> None:
     assert world.output("batch") == []
 
 
+@pytest.mark.slow
 def test_a_day_without_rows_is_no_commit(world: World) -> None:
     score(world)
     days = Span(start=DAY - timedelta(days=1), end=DAY + timedelta(days=3), cut=timedelta(days=1))
@@ -229,7 +234,7 @@ def test_a_resumed_run_reads_no_rows_of_a_table_that_was_made_anew(world: World)
         score(world, resume=True)
 
 
-@pytest.mark.parametrize("keep", [0, 100])
+@pytest.mark.parametrize("keep", [0, slow(100)])
 def test_a_damaged_record_of_a_run_is_left_out_and_named(
     world: World, caplog: pytest.LogCaptureFixture, keep: int
 ) -> None:
@@ -257,7 +262,7 @@ def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> Non
     assert world.output("batch") == expected
 
 
-@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("recorded", [True, slow(False)])
 def test_a_resumed_run_mixes_nothing_into_what_a_newer_one_wrote(world: World, recorded: bool) -> None:
     interrupted(world, recorded=recorded)
     DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
@@ -269,6 +274,7 @@ def test_a_resumed_run_mixes_nothing_into_what_a_newer_one_wrote(world: World, r
     assert world.output("batch") == expected
 
 
+@pytest.mark.slow
 def test_a_resumed_run_leaves_a_newer_run_of_another_interval_alone(world: World) -> None:
     interrupted(world)
     add_undated(world)

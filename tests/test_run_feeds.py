@@ -19,6 +19,7 @@ from spark_scoring.spec.job import Topic
 from spark_scoring.spec.wide import Table
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import verify
+from tests.marks import slow
 from tests.world import DAY, WIDE, World, arrivals, flights, make_world, record, send
 
 ROUNDS = 5
@@ -63,6 +64,7 @@ def actions(world: World, version: int, kind: str) -> list[dict[str, object]]:
     return [found[kind] for found in map(json.loads, text.splitlines()) if kind in found]
 
 
+@pytest.mark.slow
 def test_appends_stay_few_files_in_order_and_verify_holds(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -118,7 +120,7 @@ def test_upkeep_that_fails_is_told_once_and_stops_nothing(
     assert verify.verify_stream(world.spark, world.job).holds
 
 
-@pytest.mark.parametrize("side", ["output", "fed"])
+@pytest.mark.parametrize("side", ["output", slow("fed")])
 def test_a_change_of_the_table_beside_a_commit_is_tried_again(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:

@@ -26,6 +26,7 @@ from spark_scoring.spec.plan import Offsets, Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, verify
 from tests.lane_world import lane_changes, lane_world
+from tests.marks import slow
 from tests.test_run_stream import BROKEN
 from tests.world import DAY, WIDE, World, flights, make_world, package_model, record, send
 
@@ -87,6 +88,7 @@ def test_the_lane_lands_what_a_batch_run_scores(world: World, broker: KafkaBroke
     assert isinstance(plan.input, Offsets) and plan.input.landed is not None and plan.input.landed.repeated == 0
 
 
+@pytest.mark.slow
 def test_a_row_as_large_as_its_topic_takes_is_scored_and_landed(world: World, broker: KafkaBroker) -> None:
     # of the broker's 1 MiB, and such as no compression makes much of
     noise = base64.b64encode(Random(0).randbytes(700_000)).decode()
@@ -108,6 +110,7 @@ def test_a_row_as_large_as_its_topic_takes_is_scored_and_landed(world: World, br
     assert verify.verify_stream(world.spark, world.job).holds and exact(world).holds
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_of_the_lane_is_as_a_lost_one(world: World, broker: KafkaBroker) -> None:
     rows(world, broker, 0, 20)
     run(world)
@@ -146,7 +149,7 @@ def forget(world: World) -> None:
             file.unlink()
 
 
-@pytest.mark.parametrize("instant", ["before_commit", "after_commit"])
+@pytest.mark.parametrize("instant", [slow("before_commit"), "after_commit"])
 def test_a_crash_of_the_landing_loses_and_doubles_nothing(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
@@ -178,6 +181,7 @@ def test_scores_that_never_came_to_the_topic_are_missing(world: World, broker: K
 
 
 # two threads ask MLflow, and one may undo the silence of the other
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 def test_tables_and_models_are_refreshed_between_runs(
     spark: SparkSession, tmp_path: Path, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch

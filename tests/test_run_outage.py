@@ -5,6 +5,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.run import stream
@@ -18,6 +19,7 @@ from tests.world import flights, make_world, record, send
 IMPATIENT = {"default.api.timeout.ms": "3000", "request.timeout.ms": "2000", "session.timeout.ms": "6000"}
 
 
+@pytest.mark.slow
 def test_a_broker_that_comes_back_loses_nothing(spark: SparkSession, tmp_path: Path) -> None:
     made = threading.Semaphore(0)
     stop = threading.Event()

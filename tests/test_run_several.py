@@ -98,6 +98,7 @@ def test_check_names_whose_step_it_is(world: World) -> None:
     assert [step.partition(":")[0] for step in steps] == ["champion"] * 4 + ["challenger"] * 4
 
 
+@pytest.mark.slow
 def test_explain_tells_of_each_model_s_own_steps_and_scores(world: World) -> None:
     ours, theirs = "models:/late@champion", "models:/later@champion"
     models = {"champion": ours, "challenger": {"model": theirs, "share": 0.5}, "shadow": [theirs]}

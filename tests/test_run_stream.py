@@ -51,6 +51,7 @@ def test_stream_and_batch_give_the_same_rows(world: World, broker: KafkaBroker) 
     assert bare("stream") == bare("batch")
 
 
+@pytest.mark.slow
 def test_where_whole_tables_are_kept_stream_and_batch_give_the_same_rows(
     spark: SparkSession, tmp_path: Path, broker: KafkaBroker
 ) -> None:
@@ -156,6 +157,7 @@ def test_cuts_and_restarts_change_no_row(world: World, broker: KafkaBroker) -> N
     assert status.status(world.spark, world.job).waiting == 0
 
 
+@pytest.mark.slow
 def test_a_lost_checkpoint_stops_and_recover_goes_on(world: World, broker: KafkaBroker) -> None:
     topic = f"{world.job.name}_flights"
     send(broker, topic, [record(row) for row in flights(30)])
@@ -203,6 +205,7 @@ def test_a_replay_after_the_commit_writes_nothing(world: World, broker: KafkaBro
     assert verify.verify_stream(world.spark, world.job).holds
 
 
+@pytest.mark.slow
 def test_a_replay_after_the_feed_appends_it_once(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

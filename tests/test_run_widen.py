@@ -101,6 +101,7 @@ def test_a_training_set_is_transform_of_the_whole_and_every_commit_carries_its_p
     assert plans(world)[0].tables == {"planes": 0, "weather": 0, "arrivals": 0}
 
 
+@pytest.mark.slow
 def test_again_changes_nothing_and_an_interval_leaves_the_others_alone(spark: SparkSession, tmp_path: Path) -> None:
     world = world_with(spark, tmp_path)
     made(world)
@@ -145,6 +146,7 @@ def test_what_was_killed_goes_on_with_its_own_plan(spark: SparkSession, tmp_path
         batch.score(spark, world.job, span=SPAN, clock=NOW, resume=True)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -254,6 +254,7 @@ def test_a_signal_to_the_whole_group_lets_the_batch_finish(tmp_path: Path, numbe
     wait_for(lambda: not group(job.pid), what="the end of all its processes")
 
 
+@pytest.mark.slow
 def test_a_job_runs_on_a_standalone_cluster(tmp_path: Path) -> None:
     (tmp_path / "probe.py").write_text(PROBE)
     with cluster(tmp_path) as master:

@@ -18,6 +18,7 @@ from spark_scoring.run import runs
 from spark_scoring.run.runs import Span
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import verify
+from tests.marks import slow
 from tests.world import DAY, World, flights, job_mapping, make_world, record, send
 
 SUBMIT = Path(__file__).resolve().parents[1] / "spark-submit.sh"
@@ -25,6 +26,7 @@ CLI = (sys.executable, "-m", "spark_scoring.cli")
 OUR_LINES = r"\S+: \d+ scored, \d+ rejected.*|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ INFO \S+: .*"
 
 
+@pytest.mark.slow
 def test_sigterm_ends_it_in_order_and_the_next_start_continues(
     spark: SparkSession, tmp_path: Path, broker: KafkaBroker
 ) -> None:
@@ -54,7 +56,7 @@ def test_sigterm_ends_it_in_order_and_the_next_start_continues(
 
 @pytest.mark.parametrize(
     ("number", "whole_group", "said"),
-    [(signal.SIGTERM, False, "stopped by SIGTERM"), (signal.SIGINT, True, "interrupted")],
+    [(signal.SIGTERM, False, "stopped by SIGTERM"), slow(signal.SIGINT, True, "interrupted")],
 )
 def test_a_batch_run_ends_at_once_says_so_and_is_resumed(
     spark: SparkSession, tmp_path: Path, number: signal.Signals, whole_group: bool, said: str

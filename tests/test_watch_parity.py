@@ -75,6 +75,7 @@ def said(found: parity.Exact) -> tuple[int, int, dict[str, int], tuple[tuple[str
     return found.rows, found.different, dict(found.columns), found.not_checkable
 
 
+@pytest.mark.slow
 def test_models_in_several_roles_whatever_the_job_says_now(make: Make, broker: KafkaBroker) -> None:
     world = make()
     package_model(world.spark, world.folder, alias="challenger", strength=0.01)
@@ -177,6 +178,7 @@ def test_a_version_whose_files_are_gone_ends_nothing(make: Make, broker: KafkaBr
         explain(world.spark, world.job, asked, clock=datetime.now(UTC), stream=True)
 
 
+@pytest.mark.slow
 def test_the_same_files_under_another_version(make: Make, broker: KafkaBroker) -> None:
     world = make()
     run(world, broker, 0, 6)
@@ -190,6 +192,7 @@ def test_the_same_files_under_another_version(make: Make, broker: KafkaBroker) -
     assert said(exact(world)) == (12, 0, {}, ())
 
 
+@pytest.mark.slow
 def test_a_topic_that_was_created_again(make: Make, broker: KafkaBroker) -> None:
     world = make()
     run(world, broker, 0, 6)
@@ -226,6 +229,7 @@ def test_every_column_of_a_row_is_compared(make: Make, broker: KafkaBroker) -> N
     assert found == (12, 1, dict.fromkeys(changes, 1), ())
 
 
+@pytest.mark.slow
 def test_rows_without_features_are_compared_by_all_else(make: Make, broker: KafkaBroker) -> None:
     world = make()
     world = with_job(world, output=kept(world, "input"))

@@ -27,6 +27,7 @@ from wide_cases import (
 )
 
 from spark_scoring.spec.wide import WideTable
+from tests.marks import slow
 
 MS = 1000
 SIZES = (
@@ -72,7 +73,7 @@ def planned(mapping: dict[str, Any], *, strategy: str) -> dict[str, Any]:
     return {**mapping, "steps": [{**step, "strategy": strategy} for step in mapping["steps"]]}
 
 
-@pytest.mark.parametrize("strategy", ["broadcast", "shuffle"])
+@pytest.mark.parametrize("strategy", ["broadcast", slow("shuffle")])
 def test_windows_of_any_size_agree_with_the_oracle(spark: SparkSession, strategy: str) -> None:
     dice, table, rows = Dice(1), [], []
     for size in SIZES:
@@ -146,7 +147,7 @@ def history_world(dice: Dice, *, strategy: str) -> World:
     return world_of(planned(HISTORY, strategy=strategy), tables=tables)
 
 
-@pytest.mark.parametrize("strategy", ["broadcast", "shuffle"])
+@pytest.mark.parametrize("strategy", ["broadcast", slow("shuffle")])
 def test_an_as_of_without_an_age_sees_the_whole_history(spark: SparkSession, strategy: str) -> None:
     dice = Dice(2)
     world = history_world(dice, strategy=strategy)

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
@@ -154,11 +153,6 @@ def expire(spark: SparkSession, path: str) -> None:
     for version in range(newest):
         Path(path, "_delta_log", f"{version:020d}.json").unlink()
     jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
-
-
-def slow(*values: object) -> Any:
-    """A case that runs with the other fault tests alone."""
-    return pytest.param(*values, marks=pytest.mark.faults)
 
 
 def kill_group(process: "subprocess.Popen[bytes]") -> None:

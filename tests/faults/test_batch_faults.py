@@ -14,7 +14,7 @@ from spark_scoring.run import batch, faults
 from spark_scoring.run.runs import Span
 from spark_scoring.watch import status, verify
 from tests.faults import oracle
-from tests.faults.arena import Arena, expire, now, slow
+from tests.faults.arena import Arena, expire, now
 from tests.world import DAY, World, make_world
 
 DAYS = [Span(start=DAY + timedelta(days=d), end=DAY + timedelta(days=d + 1), cut=timedelta(days=1)) for d in (0, 1)]
@@ -38,7 +38,7 @@ def ids(world: World) -> list[str]:
 WHOLE = [f"f{i:03d}" for i in range(60)]
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_any_order_and_any_number_of_times(world: World) -> None:
     score(world)
     expected = world.output("batch")
@@ -49,8 +49,8 @@ def test_any_order_and_any_number_of_times(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize("instant", [slow("batch_planned"), "interval_committed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("instant", ["batch_planned", "interval_committed"])
 def test_ended_at_an_instant_it_is_run_again_or_resumed(
     world: World, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
@@ -84,7 +84,7 @@ def test_two_at_once_make_one_copy(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_restore_followed_by_a_run_is_repaired(world: World) -> None:
     score(world, DAYS[0])
     score(world, DAYS[1])
@@ -96,7 +96,7 @@ def test_a_restore_followed_by_a_run_is_repaired(world: World) -> None:
     assert verify.verify_batch(world.spark, world.job).holds
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_log_that_has_expired_leaves_the_rows_to_look_at(world: World) -> None:
     score(world)
     expire(world.spark, str(world.job.output.batch))
@@ -105,6 +105,7 @@ def test_a_log_that_has_expired_leaves_the_rows_to_look_at(world: World) -> None
     assert (verdict.holds, verdict.commits, found and found.scored + found.rejected) == (True, 0, len(WHOLE))
 
 
+@pytest.mark.slow
 def test_without_the_protection_a_second_run_doubles(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     score(world)
     monkeypatch.setenv(faults.WITHOUT, "replace_where")
@@ -113,7 +114,7 @@ def test_without_the_protection_a_second_run_doubles(world: World, monkeypatch: 
     assert ids(world) == sorted([*WHOLE, *WHOLE])
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("failpoint", ["batch_planned:kill", "interval_committed:kill:1", "interval_committed:kill:2"])
 def test_kill_9(arenas: Callable[..., Arena], failpoint: str, request: Any) -> None:
     arena = arenas()
@@ -125,7 +126,7 @@ def test_kill_9(arenas: Callable[..., Arena], failpoint: str, request: Any) -> N
     assert verify.verify_batch(arena.world.spark, arena.job).holds
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_two_processes_at_once(arena: Arena) -> None:
     processes = [arena.start("score", *INTERVAL, log=f"log{i}") for i in range(2)]
     assert [process.wait(240) for process in processes] == [0, 0]

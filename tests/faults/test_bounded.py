@@ -17,7 +17,7 @@ from tests.faults.arena import BROKEN, Arena
 EVERY = 4
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_backlog_is_read_in_parts(arenas: Callable[..., Arena]) -> None:
     arena = arenas(rows_a_batch=7)
     arena.feed(5)
@@ -29,7 +29,7 @@ def test_a_backlog_is_read_in_parts(arenas: Callable[..., Arena]) -> None:
     assert not arena.damage()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_the_output_stays_few_files(arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "EVERY", EVERY)
     monkeypatch.setattr(upkeep, "CHECKPOINT_EVERY", EVERY)
@@ -45,7 +45,7 @@ def test_the_output_stays_few_files(arenas: Callable[..., Arena], monkeypatch: p
     assert not arena.damage() and arena.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_micro_batches_go_on_beside_upkeep(arenas: Callable[..., Arena], monkeypatch: pytest.MonkeyPatch) -> None:
     arena, begun = arenas(rows_a_batch=5), []
 

@@ -8,7 +8,8 @@ import pytest
 
 from spark_scoring.run import faults
 from tests.faults import oracle
-from tests.faults.arena import BROKEN, Arena, kill_group, slow
+from tests.faults.arena import BROKEN, Arena, kill_group
+from tests.marks import slow
 
 INSTANTS = ("after_feeds", "before_commit", "after_commit")
 
@@ -20,8 +21,9 @@ def filled(arena: Arena) -> Arena:
     return arena
 
 
-def test_kill_9_of_the_driver_at_each_instant(filled: Arena) -> None:
-    for instant in INSTANTS:
+@pytest.mark.parametrize("instants", [("after_commit",), slow(INSTANTS)])
+def test_kill_9_of_the_driver_at_each_instant(filled: Arena, instants: tuple[str, ...]) -> None:
+    for instant in instants:
         filled.finished("stream", "--once", code=-9, failpoint=f"{instant}:kill")
     filled.finished("stream", "--once")
 
@@ -29,7 +31,7 @@ def test_kill_9_of_the_driver_at_each_instant(filled: Arena) -> None:
     assert filled.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_kill_9_between_the_file_of_a_commit_and_its_answer(filled: Arena) -> None:
     process = filled.start("stream", "--once")
     first = Path(filled.output, "_delta_log", f"{0:020d}.json")
@@ -42,7 +44,7 @@ def test_kill_9_between_the_file_of_a_commit_and_its_answer(filled: Arena) -> No
     assert filled.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [1, 2])
 @pytest.mark.parametrize("instant", INSTANTS)
 def test_kill_9_of_all_processes(filled: Arena, instant: str, which: int) -> None:
@@ -53,8 +55,9 @@ def test_kill_9_of_all_processes(filled: Arena, instant: str, which: int) -> Non
     assert filled.holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("without", "doubled"), [slow("feed_txn", False), slow("feed_ends", False), ("feed_txn,feed_ends", True)]
+    ("without", "doubled"), [("feed_txn", False), ("feed_ends", False), ("feed_txn,feed_ends", True)]
 )
 def test_two_guards_keep_a_feed_from_being_appended_twice(
     filled: Arena, monkeypatch: pytest.MonkeyPatch, without: str, doubled: bool

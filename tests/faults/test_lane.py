@@ -18,7 +18,7 @@ def lane(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> Arena:
     return make_arena(spark, tmp_path, broker, partitions=1, rows_a_batch=200, **lane_changes(tmp_path, topic=topic))
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_kill_9_of_all_processes_while_it_scores(lane: Arena) -> None:
     for kill in range(2):
         process = lane.start("stream")
@@ -36,7 +36,7 @@ def test_kill_9_of_all_processes_while_it_scores(lane: Arena) -> None:
     assert lane.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("instant", ["before_commit", "after_commit", "lane_run_written"])
 def test_kill_9_at_each_instant(lane: Arena, instant: str) -> None:
     lane.send(0, 50, broken=BROKEN)

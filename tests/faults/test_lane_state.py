@@ -17,7 +17,6 @@ from spark_scoring.run.lane.runner import realtime
 from spark_scoring.spec.plan import Offsets, Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, verify
-from tests.faults.arena import slow
 from tests.lane_world import lane_world
 from tests.world import World, flights, record, send
 
@@ -102,7 +101,8 @@ def check(world: World, *, rows: int) -> None:
     assert parity.exact(world.spark, world.job, commits).holds
 
 
-@pytest.mark.parametrize("more", [10, slow(3)])
+@pytest.mark.slow
+@pytest.mark.parametrize("more", [10, 3])
 def test_a_rows_topic_that_was_created_again_is_read_from_its_first_record(
     world: World, broker: KafkaBroker, more: int
 ) -> None:
@@ -119,7 +119,7 @@ def test_a_rows_topic_that_was_created_again_is_read_from_its_first_record(
     check(world, rows=more)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_rows_topic_that_was_created_again_before_anything_was_landed(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +149,7 @@ def test_a_topic_of_scores_that_was_created_again_gets_them_again(
     check(world, rows=11)
 
 
+@pytest.mark.slow
 def test_a_commit_without_rows_keeps_what_the_ledger_knows(world: World, broker: KafkaBroker) -> None:
     rows(world, broker, 0, 5)
     run(world)
@@ -192,6 +193,7 @@ def test_what_else_stands_on_the_topic_of_scores_is_left_out_and_counted(world: 
     check(world, rows=6)
 
 
+@pytest.mark.slow
 def test_scores_of_a_run_whose_record_is_lost_are_made_again(
     world: World, broker: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +209,7 @@ def test_scores_of_a_run_whose_record_is_lost_are_made_again(
     check(world, rows=9)
 
 
+@pytest.mark.slow
 def test_a_stream_of_micro_batches_does_not_touch_what_is_the_lanes(world: World, broker: KafkaBroker) -> None:
     rows(world, broker, 0, 4)
     run(world)

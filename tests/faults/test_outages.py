@@ -51,7 +51,7 @@ def streaming(arena: Arena) -> Iterator[threading.Semaphore]:
         thread.join(120)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_broker_that_is_paused_and_killed(spark: SparkSession, tmp_path: Path) -> None:
     with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as broker:
         arena = make_arena(spark, tmp_path, broker, kafka={"options": IMPATIENT})
@@ -121,7 +121,7 @@ def package_own(arena: Arena, model: Any, *, name: str) -> None:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_model_that_hangs_costs_its_rows_alone(arenas: Callable[..., Arena], spark: SparkSession) -> None:
     arena = arenas(own_registry=True, models={"champion": "models:/hanging@champion"})
     package_own(arena, Hanging(), name="hanging")
@@ -140,7 +140,7 @@ def test_a_model_that_hangs_costs_its_rows_alone(arenas: Callable[..., Arena], s
     assert not arena.damage() and arena.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_registry_that_goes_away_under_a_running_stream(arenas: Callable[..., Arena], tmp_path: Path) -> None:
     arena = arenas(own_registry=True)
     arena.send(0, 10)
@@ -201,7 +201,7 @@ class Moody(RegressorMixin, BaseEstimator):
         return frame["miles"].fillna(0).to_numpy() * float(Path(self.path).read_text())
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("make", "why"),
     [
@@ -227,7 +227,7 @@ def test_a_candidate_that_is_not_fit_never_serves(
     assert why in caplog.text
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_sigterm_ends_in_order(arena: Arena) -> None:
     arena.send(0, 40)
     process = arena.start("stream")

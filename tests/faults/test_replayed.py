@@ -50,7 +50,7 @@ def test_rows_that_pass_now_replace_their_rejection(rejected: Arena, monkeypatch
     assert (exact.rows, exact.different, exact.not_checkable) == (64, 0, ())
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_what_still_fails_stays_as_it_was(rejected: Arena) -> None:
     before = oracle.rows_of(rejected.output)
     done = replayed(rejected, "PARSE")
@@ -59,7 +59,7 @@ def test_what_still_fails_stays_as_it_was(rejected: Arena) -> None:
     assert sorted(map(str, oracle.rows_of(rejected.output))) == sorted(map(str, before))
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("instant", ["before_replay", "after_replay"])
 def test_ended_half_way_it_is_run_again(rejected: Arena, monkeypatch: pytest.MonkeyPatch, instant: str) -> None:
     fixed(rejected, monkeypatch)

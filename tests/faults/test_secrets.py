@@ -90,6 +90,7 @@ def arena(spark: SparkSession, tmp_path: Path, guarded: Guarded) -> Arena:
     return make_arena(spark, tmp_path, guarded.broker, kafka={"servers": guarded.sasl, "options": options})
 
 
+@pytest.mark.slow
 def test_a_password_goes_through_and_nowhere_else(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PASSWORD", SECRET)
     arena.feed(3)
@@ -107,7 +108,7 @@ def test_a_password_goes_through_and_nowhere_else(arena: Arena, monkeypatch: pyt
     assert [path for path in files_in(arena.world.folder) if SECRET.encode() in path.read_bytes()] == []
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_wrong_password_is_told_at_once_and_without_it(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_PASSWORD", WRONG)
     said = arena.finished("stream", "--once", code=1)
@@ -125,7 +126,7 @@ def over_tls(spark: SparkSession, folder: Path, guarded: Guarded, **options: str
     return make_arena(spark, folder, guarded.broker, kafka=kafka)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_certificates_of_both_sides_go_through(
     spark: SparkSession, tmp_path: Path, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

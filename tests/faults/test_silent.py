@@ -50,7 +50,7 @@ def begun(arena: Arena) -> Arena:
     return arena
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_retention_that_removed_unread_records(begun: Arena) -> None:
     gone = unread(begun, removed=3)
     assert [part.removed for part in verify.verify_stream(begun.world.spark, begun.job).partitions] == [3, 0]
@@ -69,6 +69,7 @@ def test_retention_that_removed_unread_records(begun: Arena) -> None:
     assert (noted["by"], noted["reason"], noted["accepted"][0]["until"]) == ("tests", WHY, gone[-1].offset + 1)
 
 
+@pytest.mark.slow
 def test_without_the_protection_retention_is_not_noticed(begun: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = unread(begun, removed=3)
     monkeypatch.setenv(faults.WITHOUT, "retention,ledger")
@@ -94,6 +95,7 @@ def test_a_new_partition_whose_first_records_are_gone(begun: Arena) -> None:
     assert begun.holds()
 
 
+@pytest.mark.slow
 def test_a_record_that_spark_cannot_read_is_named_and_can_be_given_up(
     arenas: Callable[..., Arena],
 ) -> None:
@@ -143,6 +145,7 @@ def test_a_topic_that_was_created_again(begun: Arena) -> None:
     assert begun.holds()
 
 
+@pytest.mark.slow
 def test_without_the_protection_a_new_topic_is_not_noticed(begun: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     create_again(begun)
     monkeypatch.setenv(faults.WITHOUT, "topic_id")
@@ -184,7 +187,7 @@ def test_records_of_aborted_transactions_are_no_loss_and_no_rows(begun: Arena) -
     assert begun.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_an_event_of_another_age_and_a_key_seen_twice_are_counted(begun: Arena) -> None:
     far = {**flights(1)[0], "id": "far", "at": datetime.fromisoformat("2999-01-01T00:00:00+00:00")}
     send(begun.broker, begun.rows_topic, [record(far), record(flights(1)[0])])
@@ -206,7 +209,7 @@ def test_a_transaction_that_delta_skips_is_an_error(begun: Arena) -> None:
         begun.run()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_change_that_nobody_planned_is_named(begun: Arena) -> None:
     begun.world.spark.read.format("delta").load(begun.output).limit(1).write.format("delta").mode("append").save(
         begun.output
@@ -214,7 +217,7 @@ def test_a_change_that_nobody_planned_is_named(begun: Arena) -> None:
     assert "WRITE changed data and carries no plan" in str(verify.verify_stream(begun.world.spark, begun.job).broken)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_start_that_is_not_the_first_record_of_an_earliest_stream(
     arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:

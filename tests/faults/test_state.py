@@ -16,7 +16,8 @@ from spark_scoring.run import faults
 from spark_scoring.testing import Record, produce
 from spark_scoring.watch import parity, status, verify
 from tests.faults import oracle
-from tests.faults.arena import Arena, expire, files_in, make_arena, slow
+from tests.faults.arena import Arena, expire, files_in, make_arena
+from tests.marks import slow
 from tests.world import flights, record
 
 Harm = Callable[[Path], None]
@@ -91,7 +92,7 @@ def half(arena: Arena) -> Arena:
 @pytest.mark.parametrize(
     "harm",
     [
-        slow(lost), restored, slow(edited), slow(foreign), slow(of_another_time), slow(damaged), newest_emptied,
+        slow(lost), restored, slow(edited), slow(foreign), slow(of_another_time), slow(damaged), slow(newest_emptied),
         slow(newest_cut_short),
     ],
 )  # fmt: skip
@@ -109,13 +110,14 @@ def test_it_stops_and_the_command_that_it_prints_goes_on(half: Arena, harm: Harm
     assert half.holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "without", "doubled"),
     [
-        slow(lost, "checkpoint", False),
+        (lost, "checkpoint", False),
         (of_another_time, "checkpoint,ledger", True),
-        slow(restored, "ledger", False),
-        slow(restored, "ledger,txn", True),
+        (restored, "ledger", False),
+        (restored, "ledger,txn", True),
     ],
 )
 def test_without_all_protections_there_is_damage(
@@ -129,7 +131,8 @@ def test_without_all_protections_there_is_damage(
     assert bool(half.damage().doubled) == doubled
 
 
-@pytest.mark.parametrize("without", [slow(""), "feed_ends"])
+@pytest.mark.slow
+@pytest.mark.parametrize("without", ["", "feed_ends"])
 def test_what_a_feed_has_read_already_is_not_read_again_after_recover(
     arena: Arena, monkeypatch: pytest.MonkeyPatch, without: str
 ) -> None:
@@ -148,10 +151,8 @@ def test_what_a_feed_has_read_already_is_not_read_again_after_recover(
     assert (arena.fed_rows() == arena.fed, arena.holds()) == (not without, not without)
 
 
-@pytest.mark.faults
-@pytest.mark.parametrize(
-    "instant", [slow("recover_begun"), "recover_fenced", slow("recover_feeds_fenced"), slow("recover_moved")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("instant", ["recover_begun", "recover_fenced", "recover_feeds_fenced", "recover_moved"])
 def test_a_recover_that_is_ended_half_way_is_run_again(
     half: Arena, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
@@ -196,7 +197,7 @@ def test_the_state_of_another_job_is_left_alone(half: Arena, another: Arena, sai
     assert json.loads(owner.read_text()) == {"job": half.job.name, "output": f"file://{half.output}"}
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_without_the_protection_the_state_is_damaged(
     half: Arena, another: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,7 +212,7 @@ def contents(folder: str) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files_in(folder)}
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_recover_twice_and_of_a_whole_stream_changes_nothing(half: Arena) -> None:
     half.recover()
     half.recover()
@@ -220,7 +221,7 @@ def test_recover_twice_and_of_a_whole_stream_changes_nothing(half: Arena) -> Non
     assert not half.damage() and half.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena, forgotten: bool) -> None:
     if forgotten:
@@ -242,7 +243,7 @@ def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena,
     assert half.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("harm", [None, damaged, lost])
 def test_what_was_never_to_be_scored_is_not_when_the_log_has_expired(
     arenas: Callable[..., Arena], harm: Harm | None
@@ -284,7 +285,7 @@ def keys(frame: Any) -> list[tuple[str, int, int]]:
     return sorted((row["topic"], row["partition"], row["offset"]) for row in rows)
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize("instant", ["recover_begun", "recover_fenced", "recover_feeds_fenced", "recover_moved"])
 def test_kill_9_inside_recover(half: Arena, instant: str) -> None:
     lost(Path(half.job.state, "checkpoint"))

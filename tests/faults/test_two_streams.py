@@ -46,6 +46,7 @@ def woken(process: "subprocess.Popen[bytes]") -> int:
     return process.wait(120)
 
 
+@pytest.mark.slow
 def test_a_stale_driver_that_was_replaced_cannot_commit(arena: Arena, stopped: "subprocess.Popen[bytes]") -> None:
     arena.recover()
     arena.run()
@@ -56,6 +57,7 @@ def test_a_stale_driver_that_was_replaced_cannot_commit(arena: Arena, stopped: "
     assert arena.holds()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stopped", ["fence"], indirect=True)
 def test_without_the_fence_it_commits(
     arena: Arena, stopped: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
@@ -69,7 +71,7 @@ def test_without_the_fence_it_commits(
     assert not arena.holds()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 @pytest.mark.parametrize(("stopped", "doubled"), [("", False), ("txn", True)], indirect=["stopped"])
 def test_a_stale_driver_of_the_same_generation_cannot_commit(
     arena: Arena, stopped: "subprocess.Popen[bytes]", doubled: bool
@@ -81,7 +83,7 @@ def test_a_stale_driver_of_the_same_generation_cannot_commit(
     assert arena.holds() is not doubled
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_the_second_process_is_refused(arenas: Callable[..., Arena]) -> None:
     # by itself a stream ends when its backlog is worked off
     arena = arenas(trigger={"every": "1s"})
@@ -121,7 +123,7 @@ def test_a_holder_that_was_killed_is_gone_at_once(arena: Arena) -> None:
     assert not arena.damage()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_holder_elsewhere_is_gone_after_silence_alone(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "SILENT_S", 1.0)
     elsewhere = replace(lease._own(), machine="another", host="another")
@@ -138,7 +140,7 @@ def test_a_holder_elsewhere_is_gone_after_silence_alone(arena: Arena, monkeypatc
         assert not own.lost.is_set()
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_a_stream_whose_lease_was_taken_ends(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "BEAT_S", 0.2)
     arena.send(0, 5)
@@ -164,7 +166,7 @@ def test_a_stream_whose_lease_was_taken_ends(arena: Arena, monkeypatch: pytest.M
     assert ["runs already" in text for text in failed] == [True]
 
 
-@pytest.mark.faults
+@pytest.mark.slow
 def test_of_two_first_streams_one_makes_the_table(arena: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both begin before there is a table, each with a state of its own."""
     arena.send(0, 20)
