@@ -1,5 +1,6 @@
 """The entry: which commands there are, how they end, and what they say when they fail."""
 
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ import click
 from spark_scoring import errors
 from spark_scoring.cli import run, watch
 from spark_scoring.cli.log import logged
-from spark_scoring.cli.signals import Terminated, interruptible
+from spark_scoring.cli.signals import Told, interruptible
 from spark_scoring.errors import SparkScoringError
 
 
@@ -35,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = ["--debug", *[word for word in given if word != "--debug"]] if debug else given
-    with logged(debug=debug), interruptible():
-        failure = _run(given)
+    with logged(debug=debug), interruptible(_cancel) as told:
+        failure = _run(given, told)
     if failure is None:
         return
     if debug:
@@ -45,29 +46,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_code(failure))
 
 
-def _run(words: list[str]) -> Exception | None:
+def _run(words: list[str], told: Told) -> Exception | None:
     try:
         cli.main(args=words, prog_name="spark-scoring", standalone_mode=False)
-    except click.Abort as error:
-        # imported here: a wrong argument needs no Spark
+    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, the user gets one line
+        if told.by is None:
+            return error
+        ended = errors.ended("stopped by SIGTERM" if told.by == signal.SIGTERM else "interrupted")
+        ended.__cause__ = error
+        return ended
+    return None
+
+
+def _cancel() -> None:
+    # where nothing has imported it, there is no session
+    if "spark_scoring.run.session" in sys.modules:
         from spark_scoring.run.session import cancel_jobs
 
         cancel_jobs()
-        return error
-    except Exception as error:  # noqa: BLE001 - the last stop: whatever it is, the user gets one line
-        return error
-    return None
 
 
 def _said(failure: Exception) -> str:
     if isinstance(failure, click.UsageError):
         command = failure.ctx.command_path if failure.ctx else "spark-scoring"
-        return f"{_ended(failure.format_message())} See '{command} --help'."
+        return f"{_closed(failure.format_message())} See '{command} --help'."
     if isinstance(failure, click.ClickException):
         return failure.format_message()
-    if isinstance(failure, click.Abort):
-        how = "stopped by SIGTERM" if isinstance(failure.__cause__, Terminated) else "interrupted"
-        return f"{how}. Run it again: what was not finished was not written. score and widen go on with --resume."
     if isinstance(failure, SparkScoringError):
         return str(failure)
     # imported here: a wrong argument needs no Spark
@@ -76,7 +80,7 @@ def _said(failure: Exception) -> str:
     return str(errors.unexpected(cause_of(failure)))
 
 
-def _ended(sentence: str) -> str:
+def _closed(sentence: str) -> str:
     return sentence if sentence.endswith((".", "?", "!")) else f"{sentence}."
 
 

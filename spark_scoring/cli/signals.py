@@ -5,41 +5,54 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 AGAIN_S = 0.01
+LONGEST_S = 10
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, raised as Ctrl-C is: py4j would take any other exception for a broken connection."""
+@dataclass
+class Told:
+    """The signal that told the process to end, if one did."""
+
+    by: signal.Signals | None = None
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
+def interruptible(before: Callable[[], object]) -> Iterator[Told]:
     """SIGTERM and Ctrl-C raise, the first time; a second one ends the process where it is.
 
+    `before` is called first, in a thread of its own: the main thread may be in the middle of a call to the JVM.
+    Whatever an error on the way out puts in place of what was raised, what is yielded knows of the signal.
     Python drops what is raised in a finalizer, and py4j has one for every object of the JVM: there it is raised anew.
     """
+    told = Told()
 
     def end(number: int, _: object) -> None:
         for one in ENDING:
             signal.signal(one, signal.SIG_DFL)
-        raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+        told.by = signal.Signals(number)
+        first = threading.Thread(target=before, daemon=True)
+        first.start()
+        # not for ever: the main thread may hold a lock that the other one waits for
+        first.join(LONGEST_S)
+        # py4j would take any other exception for a broken connection
+        raise KeyboardInterrupt
 
     def dropped(what: "sys.UnraisableHookArgs") -> None:
-        if not isinstance(what.exc_value, KeyboardInterrupt):
+        if told.by is None or not isinstance(what.exc_value, KeyboardInterrupt):
             others(what)
             return
         for one in ENDING:
             signal.signal(one, end)
-        number = signal.SIGTERM if isinstance(what.exc_value, Terminated) else signal.SIGINT
-        threading.Timer(AGAIN_S, signal.pthread_kill, (threading.get_ident(), number)).start()
+        threading.Timer(AGAIN_S, signal.pthread_kill, (threading.get_ident(), told.by)).start()
 
     others, sys.unraisablehook = sys.unraisablehook, dropped
     try:
         with _handled(end):
-            yield
+            yield told
     finally:
         sys.unraisablehook = others
 

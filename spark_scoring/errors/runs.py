@@ -109,6 +109,10 @@ def unexpected(cause: str) -> RunError:
     return RunError(f"the run failed: {cause}. Remove the cause and run it again; --debug shows where it arose.")
 
 
+def ended(how: str) -> RunError:
+    return RunError(f"{how}. Run it again: what was not finished was not written. score and widen go on with --resume.")
+
+
 def unusable_place(path: str, *, cause: str) -> RunError:
     return RunError(f"{path}: cannot be looked into ({cause}). Correct the path, or its access rights.")
 
