@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sets everything up and runs all checks: format, lint, types, layers, and the quick tests (half an hour).
-#   ./test.sh all                   the slow tests too (two hours)
-# With other arguments only pytest, with these:
+# Sets everything up and runs all checks: format, lint, types, layers, and the quick tests (20 minutes on two cores).
+#   ./test.sh all                   the slow tests too
+# With other arguments only pytest, with these (after `all`, their slow tests too):
 #   ./test.sh faults                all fault tests, those that kill process after process too (up to an hour)
 #   ./test.sh soak MINUTES [SEED]   faults at random for that long, then everything is counted
 # A failed check does not stop the others; the exit code tells whether all of them held.
@@ -27,7 +27,7 @@ case "${1:-}" in
         ;;
 esac
 if [ $# -gt 0 ]; then
-    exec "$bin/python" -m pytest "$@"
+    exec "$bin/python" -m pytest ${marked[@]+"${marked[@]}"} "$@"
 fi
 
 cd "$root"
