@@ -13,7 +13,7 @@ from delta.tables import DeltaTable
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, SparkSession
 
-from spark_scoring.errors import RunError
+from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
 from spark_scoring.run.widen import widen
@@ -58,6 +58,24 @@ def test_again_is_the_same_and_every_commit_carries_its_plan(world: World) -> No
         "2013-09-02T00:00:00Z..2013-09-03T00:00:00Z",
     ]
     assert commits[0].plan.tables == {"planes": 0, "weather": 0, "arrivals": 0}
+
+
+@pytest.fixture
+def skipping(spark: SparkSession) -> Iterator[None]:
+    settings = {"spark.databricks.delta.write.txnAppId": "nightly", "spark.databricks.delta.write.txnVersion": "1"}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    yield
+    for name in settings:
+        spark.conf.unset(name)
+
+
+@pytest.mark.usefixtures("skipping")
+def test_a_session_in_which_delta_would_skip_commits_is_refused(world: World) -> None:
+    with pytest.raises(ConfigError, match=r"sets spark\.databricks\.delta\.write\.txnAppId"):
+        score(world)
+
+    assert not DeltaTable.isDeltaTable(world.spark, str(world.job.output.batch))
 
 
 @pytest.mark.slow

@@ -12,6 +12,13 @@ def session_setting(setting: str, *, needed: str) -> ConfigError:
     )
 
 
+def skipping_session(setting: str) -> ConfigError:
+    return ConfigError(
+        f"the Spark session sets {setting}: Delta would skip every write but the first and report success. "
+        "Unset it; a commit made again replaces itself."
+    )
+
+
 def missing_table(name: str, *, where: str, cause: str) -> RunError:
     return RunError(f"table '{name}': not found at {where} ({cause}). Create it, or correct its place in the job.")
 

@@ -35,6 +35,8 @@ OFTEN = {"delta.checkpointInterval": "500"}
 
 # a feed's small files become files of this size, and those are left alone: upkeep must not rewrite a whole table
 WHOLE_FILE = 64 * 2**20
+# with these set in the session, Delta skips a write without a word
+IDEMPOTENT = ("spark.databricks.delta.write.txnAppId", "spark.databricks.delta.write.txnVersion")
 # how far back the log is read, as far as need be: reading all of a month's takes minutes
 TAILS = (50, 1000, None)
 _ASIDE = {
@@ -309,7 +311,10 @@ def replace_where(
     """Replace the rows for which the predicate holds by the frame; the version written, None if there are none of both.
 
     Delta makes no commit then.
+
+    Raises: ConfigError: the session would let Delta skip it. RunError: the table does not take the frame.
     """
+    _check_never_skipped(frame.sparkSession)
     writer = frame.write.format("delta").option("mergeSchema", "true").partitionBy(*partition_by)
     if is_table(frame.sparkSession, path):
         writer = writer.mode("overwrite").option("replaceWhere", predicate)
@@ -319,7 +324,11 @@ def replace_where(
 
 
 def merge_update(spark: SparkSession, path: str, frame: DataFrame, *, condition: str, metadata: str) -> None:
-    """Replace the rows `t` of the table that a row `s` of the frame stands for; new columns are merged in."""
+    """Replace the rows `t` of the table that a row `s` of the frame stands for; new columns are merged in.
+
+    Raises: ConfigError: the session would let Delta skip it.
+    """
+    _check_never_skipped(spark)
     setting = "spark.databricks.delta.commitInfo.userMetadata"
     merge = DeltaTable.forPath(spark, path).alias("t").merge(frame.alias("s"), condition).withSchemaEvolution()
     spark.conf.set(setting, metadata)
@@ -474,6 +483,12 @@ def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int | Non
         if metadata_at(spark, path, version) == metadata:
             return version
     return None
+
+
+def _check_never_skipped(spark: SparkSession) -> None:
+    for setting in IDEMPOTENT:
+        if spark.conf.get(setting, None) is not None:
+            raise errors.skipping_session(setting)
 
 
 def _condition(error: AnalysisException | Py4JJavaError) -> str:
