@@ -1,5 +1,6 @@
 """The batch runner over real Delta tables and a real model."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -233,6 +234,23 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
 
     assert [plan.tables["planes"] for plan in done.plans] == [0, 0]
     assert world.output("batch") == expected and tuple(told) == done.plans
+
+
+def test_a_run_is_resumed_by_its_own_job_and_for_its_own_output_alone(world: World) -> None:
+    interrupted(world)
+    (record,) = Path(world.job.state, "runs").glob("*.json")
+    moved = replace(world.job, output=replace(world.job.output, batch=world.table("moved")))
+    for job in (moved, replace(moved, name="other")):
+        with pytest.raises(RunError, match="no unfinished run of 2013-09-01"):
+            score(replace(world, job=job), resume=True)
+    record.with_name(f".{record.name}.crc").unlink()
+    # earlier versions wrote down no output, and the job in the plan alone
+    record.write_text(
+        json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "output"})
+    )
+    with pytest.raises(RunError, match="no unfinished run of 2013-09-01"):
+        score(replace(world, job=replace(moved, name="other")), resume=True)
+    assert not Path(world.table("moved")).exists() and score(world, resume=True).counts.rows == 60
 
 
 def test_a_resumed_run_says_which_version_is_gone(world: World) -> None:

@@ -132,6 +132,8 @@ def test_what_was_killed_goes_on_with_its_own_plan(spark: SparkSession, tmp_path
         made(world, "delay", resume=True, wide=FULL)
     with pytest.raises(RunError, match="no unfinished run"):
         made(world, "once", resume=True)
+    with pytest.raises(RunError, match="no unfinished run"):
+        made(replace(world, job=replace(world.job, name="other")), "delay", resume=True)
     early = DAY + timedelta(hours=1)
     seen: list[int] = []
     resumed = {"wide": None, "clock": early, "progress": lambda piece: seen.append(piece.counts.rows)}

@@ -17,7 +17,7 @@ from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import Reach
 from spark_scoring.run.runs import Run, Span
 from spark_scoring.run.target import check_owner
-from spark_scoring.spec.job import Job
+from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.nouns import Rows
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
 from spark_scoring.wide.frames import EPOCH, MICROSECOND, column
@@ -64,7 +64,7 @@ def score(
     if job.batch is None or job.output.batch is None:
         raise errors.missing_part(job.path, part="rows.batch and output.batch", command="score")
     begun = (
-        _as_it_stands(spark, job, runs.resume(spark, job, job.batch, span=span), target=job.output.batch)
+        _resumed(spark, job, job.batch, span=span, target=job.output.batch)
         if resume
         else runs.begin(spark, job, job.batch, span=span, clock=clock)
     )
@@ -127,12 +127,13 @@ def _in_span(plan: Plan, span: Span) -> bool:
     return bounds is not None and bounds[0] < span.end and span.start < bounds[1]
 
 
-def _as_it_stands(spark: SparkSession, job: Job, run: Run, *, target: str) -> Run:
-    """It without the commits that the output has lost: they are made again.
+def _resumed(spark: SparkSession, job: Job, rows: Source, *, span: Span, target: str) -> Run:
+    """The run that goes on, without the commits that the output has lost: they are made again.
 
-    Raises: RunError: another run has written there since.
+    Raises: RunError: there is none, or another run has written there since.
     """
     check_owner(spark, target, job=job.name)
+    run = runs.resume(spark, job, rows, span=span)
     own = own_commits(spark, target, job=job.name, run_id=run.run_id, base=run.base, span=run.span)
     kept = [plan for plan in run.done if plan.commit_id in own or not (plan.counts and plan.counts.rows)]
     return replace(run, done=tuple(kept))

@@ -1,7 +1,6 @@
 """The state folder and the output of a stream: whose they are, and which lane's. Known before Spark touches either."""
 
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,7 +13,7 @@ from spark_scoring.run.lane import runs
 from spark_scoring.run.ledger import Standing
 from spark_scoring.spec.job import MICRO_BATCH, REALTIME, Job
 from spark_scoring.spec.plan import Offsets
-from spark_scoring.spec.sources import one_spelling
+from spark_scoring.spec.sources import public_spelling
 
 
 def lane_of(spark: SparkSession, job: Job, known: Standing) -> str | None:
@@ -66,8 +65,7 @@ def own(spark: SparkSession, job: Job, known: Standing, *, topics: Iterable[str]
 
 
 def _output(job: Job) -> str:
-    """Where it is, in one spelling and without a key and secret as in s3a://key:secret@bucket."""
-    return re.sub(r"://[^/]*:[^/]*@", "://", one_spelling(str(job.output.stream)))
+    return public_spelling(str(job.output.stream))
 
 
 def _path(job: Job) -> str:

@@ -34,8 +34,10 @@ def write(spark: SparkSession, folder: str, record: Record) -> None:
     files.write_text(spark, f"{folder}/{record.run_id}.json", json.dumps(record.saved, indent=1))
 
 
-def newest_unfinished(spark: SparkSession, folder: str, *, like: Mapping[str, Any]) -> Record | None:
-    """The newest record that is not `finished` and holds all that `like` holds.
+def newest_unfinished(spark: SparkSession, folder: str, *, of: str, like: Mapping[str, Any]) -> Record | None:
+    """The newest record that is not `finished`, whose plan has the id `of`, and that says nothing else than `like`.
+
+    What earlier versions did not write down is taken for equal.
 
     Raises: RunError: there is none, and one that cannot be read may have been it.
     """
@@ -44,11 +46,16 @@ def newest_unfinished(spark: SparkSession, folder: str, *, like: Mapping[str, An
         saved = saved_in(spark, f"{folder}/{name}")
         if saved is None:
             unread.append(name)
-        elif not saved["finished"] and all(saved.get(key) == value for key, value in wanted.items()):
+        elif _is_it(saved, of=of, wanted=wanted):
             return Record(run_id=name.removesuffix(".json"), saved=saved)
     if unread:
         raise errors.unreadable_record(f"{folder}/{unread[0]}")
     return None
+
+
+def _is_it(saved: Mapping[str, Any], *, of: str, wanted: Mapping[str, Any]) -> bool:
+    own = not saved["finished"] and saved["plan"]["commit_id"] == of
+    return own and all(saved.get(key, value) == value for key, value in wanted.items())
 
 
 def saved_in(spark: SparkSession, path: str) -> Mapping[str, Any] | None:

@@ -14,6 +14,7 @@ from spark_scoring.run.inputs import ROWS, Tables
 from spark_scoring.run.records import Record
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.plan import Interval, Plan, Settings, iso
+from spark_scoring.spec.sources import public_spelling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +65,12 @@ def begin(spark: SparkSession, job: Job, rows: Source, *, span: Span, clock: dat
 
 
 def resume(spark: SparkSession, job: Job, rows: Source, *, span: Span) -> Run:
-    """The newest unfinished run of the same interval, with what its plan pinned.
+    """The job's newest unfinished run of the same interval and output, with what its plan pinned.
 
     Raises: RunError: there is no such run, or what it pinned is gone.
     """
-    like = {"interval": [iso(span.start), iso(span.end)]}
-    found = records.newest_unfinished(spark, _folder(job), like=like)
+    like = {"interval": [iso(span.start), iso(span.end)], "output": _output(job)}
+    found = records.newest_unfinished(spark, _folder(job), of=job.name, like=like)
     if found is None:
         raise errors.nothing_to_resume(job.path, interval=f"{iso(span.start)}..{iso(span.end)}")
     return _continued(spark, job, rows, found)
@@ -89,6 +90,10 @@ def finish(spark: SparkSession, job: Job, run: Run) -> None:
 
 def _folder(job: Job) -> str:
     return f"{job.state}/runs"
+
+
+def _output(job: Job) -> str:
+    return public_spelling(str(job.output.batch))
 
 
 def _continued(spark: SparkSession, job: Job, rows: Source, found: Record) -> Run:
@@ -113,6 +118,7 @@ def _write(spark: SparkSession, job: Job, run: Run, *, finished: bool) -> None:
     saved = {
         "interval": [iso(run.span.start), iso(run.span.end)],
         "cut_s": run.span.cut.total_seconds(),
+        "output": _output(job),
         "finished": finished,
         "plan": run.base.pack(),
         "done": [plan.pack() for plan in run.done],

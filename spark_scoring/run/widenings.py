@@ -85,7 +85,7 @@ def begin(spark: SparkSession, job: Job, asked: Asked, *, clock: datetime) -> Wi
     rows = sources.pin(spark, asked.rows, name=ROWS)
     pins = {**tables.pins, **actuals.pins(pinned)}
     base = Plan(
-        commit_id=f"{job.name}/widen",
+        commit_id=_name(job),
         clock=clock,
         input=Interval(bounds=(asked.span.start, asked.span.end), version=rows.version),
         tables=sources.versions_of(pins),
@@ -104,14 +104,14 @@ def begin(spark: SparkSession, job: Job, asked: Asked, *, clock: datetime) -> Wi
 
 
 def resume(spark: SparkSession, job: Job, asked: Asked) -> Widening:
-    """The newest unfinished one of the same interval, table, actuals and (where one is given) wide table.
+    """The job's newest unfinished one of the same interval, table, actuals and (where one is given) wide table.
 
     Raises: RunError: there is none, or what it pinned is gone.
     """
     like: dict[str, Any] = {"out": asked.out, "actuals": [actual.pack() for actual in asked.actuals]}
     like |= {"interval": [iso(asked.span.start), iso(asked.span.end)]}
     like |= {} if asked.wide is None else {"wide": asked.wide.pack()}
-    found = records.newest_unfinished(spark, _folder(job), like=like)
+    found = records.newest_unfinished(spark, _folder(job), of=_name(job), like=like)
     if found is None:
         raise errors.nothing_to_resume(
             job.path, interval=f"{like['interval'][0]}..{like['interval'][1]} to {asked.out}"
@@ -133,6 +133,11 @@ def write(spark: SparkSession, job: Job, widening: Widening, *, finished: bool) 
         "done": [asdict(piece) for piece in widening.done],
     }
     records.write(spark, _folder(job), Record(run_id=widening.run_id, saved=saved))
+
+
+def _name(job: Job) -> str:
+    """What the ids of its commits begin with."""
+    return f"{job.name}/widen"
 
 
 def _folder(job: Job) -> str:

@@ -61,6 +61,11 @@ def one_spelling(path: str) -> str:
     return f"{scheme.lower()}://{host}{re.sub('^//', '/', rest)}"
 
 
+def public_spelling(path: str) -> str:
+    """The same without a key and secret as in s3a://key:secret@bucket, for what is written down."""
+    return re.sub(r"://[^/]*:[^/]*@", "://", one_spelling(path))
+
+
 def read_options(reader: Reader) -> tuple[tuple[str, str], ...]:
     """Options as texts, sorted by name; numbers and booleans as YAML writes them."""
     found = []
