@@ -15,6 +15,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, SparkSession
 
 from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.io import delta
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
 from spark_scoring.run.widen import widen
@@ -228,12 +229,15 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
     expected = world.output("batch")
     interrupted(world)
     DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
+    # no change of its rows
+    delta.set_property(world.spark, str(world.job.output.batch), "note", "seen")
     told: list[Plan] = []
     keeps_less = replace(world.job, output=replace(world.job.output, keep=("input",)))
     done = score(replace(world, job=keeps_less), resume=True, progress=told.append)
 
     assert [plan.tables["planes"] for plan in done.plans] == [0, 0]
     assert world.output("batch") == expected and tuple(told) == done.plans
+    assert delta.current_version(world.spark, str(world.job.output.batch)) == 4
 
 
 def test_a_run_is_resumed_by_its_own_job_and_for_its_own_output_alone(world: World) -> None:
@@ -296,6 +300,21 @@ def test_a_resumed_run_makes_again_what_the_output_has_lost(world: World) -> Non
     shutil.rmtree(world.job.output.batch)
     score(world, resume=True)
     assert world.output("batch") == expected
+
+
+@pytest.mark.parametrize("restored", [True, slow(False)])
+def test_a_resumed_run_makes_again_what_was_changed_since_without_a_plan(world: World, restored: bool) -> None:
+    score(world, clock=NOW - timedelta(days=1))
+    table = DeltaTable.forPath(world.spark, str(world.job.output.batch))
+    interrupted(world)
+    if restored:
+        table.restoreToVersion(1)
+    else:
+        table.delete("event_date = '2013-09-01' and hour(event_time) < 12")
+    done = score(world, resume=True)
+
+    rows = table.toDF().groupBy("scored_at").count().collect()
+    assert (done.counts.rows, [(row["scored_at"].astimezone(UTC), row["count"]) for row in rows]) == (60, [(NOW, 60)])
 
 
 @pytest.mark.parametrize("recorded", [True, slow(False)])

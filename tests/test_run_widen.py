@@ -167,6 +167,11 @@ def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
     made(world, out="lost", resume=True)
     assert rows_of(world, "lost") == rows_of(world, "expected")
 
+    interrupted("deleted")
+    DeltaTable.forPath(spark, world.table("deleted")).delete("hour(at) = 3")
+    made(world, out="deleted", resume=True)
+    assert rows_of(world, "deleted") == rows_of(world, "expected")
+
     interrupted("again")
     with monkeypatch.context() as patched:
         patched.setattr("spark_scoring.run.widen.insisting", die)

@@ -1,6 +1,6 @@
 """The batch runner: an interval of event time, cut into commits, all of them after one plan."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -108,18 +108,27 @@ def without_time(rows: Rows) -> Column:
     return time.isNull() | (time < F.lit(low)) | (time >= F.lit(high))
 
 
-def own_commits(spark: SparkSession, path: str, *, job: str, run_id: str, base: Plan, span: Span) -> frozenset[str]:
-    """The ids of a run's commits in its span that no other run has written over.
+def still_done(
+    spark: SparkSession, path: str, *, done: Mapping[str, int], job: str, run_id: str, base: Plan, span: Span
+) -> frozenset[str]:
+    """Of a run's commits, id -> rows, those that stand in the table as they were made.
+
+    What is older than a change without a plan, such as a DELETE or RESTORE, may not. An interval without rows has no
+    commit.
 
     Raises: RunError: another run has a newer plan, or has written there since this one began to.
     """
-    made = [commit for commit in ledger.commits(spark, path, job=job) if _in_span(commit.plan, span)]
+    log = delta.history(spark, path)
+    made = [commit for commit in ledger.commits_in(log, job=job) if _in_span(commit.plan, span)]
     own = {commit.plan.commit_id: commit.entry.version for commit in made if commit.plan.clock == base.clock}
     first = min(own.values(), default=float("inf"))
     others = [commit for commit in made if commit.plan.clock != base.clock]
     if any(commit.plan.clock > base.clock or commit.entry.version > first for commit in others):
         raise errors.overtaken(path, run_id=run_id)
-    return frozenset(own)
+    changed = ledger.changed_after(spark, path, log, version=min(own.values(), default=-1))
+    if changed is not None:
+        return frozenset(name for name in done if own.get(name, -1) > changed)
+    return frozenset(name for name, rows in done.items() if name in own or not rows)
 
 
 def _in_span(plan: Plan, span: Span) -> bool:
@@ -128,15 +137,15 @@ def _in_span(plan: Plan, span: Span) -> bool:
 
 
 def _resumed(spark: SparkSession, job: Job, rows: Source, *, span: Span, target: str) -> Run:
-    """The run that goes on, without the commits that the output has lost: they are made again.
+    """The run that goes on, without the commits that the output no longer holds as they were: they are made again.
 
     Raises: RunError: there is none, or another run has written there since.
     """
     check_owner(spark, target, job=job.name)
     run = runs.resume(spark, job, rows, span=span)
-    own = own_commits(spark, target, job=job.name, run_id=run.run_id, base=run.base, span=run.span)
-    kept = [plan for plan in run.done if plan.commit_id in own or not (plan.counts and plan.counts.rows)]
-    return replace(run, done=tuple(kept))
+    done = {plan.commit_id: plan.counts.rows if plan.counts else 0 for plan in run.done}
+    still = still_done(spark, target, done=done, job=job.name, run_id=run.run_id, base=run.base, span=run.span)
+    return replace(run, done=tuple(plan for plan in run.done if plan.commit_id in still))
 
 
 def _undated_since(spark: SparkSession, job: Job, run: Run) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
@@ -12,6 +13,8 @@ from spark_scoring.io import delta
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
 
+# no file is written anew, and columns are gone all the same
+LOSE_COLUMNS = ("DROP COLUMNS", "RENAME COLUMN", "REPLACE COLUMNS")
 Ends = Mapping[str, Mapping[int, int]]
 
 
@@ -77,6 +80,14 @@ def commits_in(log: Iterable[delta.Entry], *, job: str) -> tuple[Commit, ...]:
         if (plan := _plan_of(entry, job)) is not None:
             found.setdefault(plan.commit_id, Commit(entry=entry, plan=plan))
     return tuple(sorted(found.values(), key=lambda commit: commit.entry.version))
+
+
+def changed_after(spark: SparkSession, path: str, log: Iterable[delta.Entry], *, version: int) -> int | None:
+    """The newest version after this one that changed rows and carries no plan, as a DELETE or RESTORE does."""
+    for entry in takewhile(lambda entry: entry.version > version, log):
+        if Plan.parse(entry.user_metadata) is None and _changes(spark, path, entry):
+            return entry.version
+    return None
 
 
 def plans_in(log: Iterable[delta.Entry], *, job: str) -> Iterator[Plan]:
@@ -167,6 +178,10 @@ def _standing(entries: Iterable[delta.Entry], *, job: str) -> Standing:
             known = Standing().after(plan)
             return _taken(known, takeovers[0]) if takeovers else known
     return _taken(Standing(there=True), takeovers[0]) if takeovers else Standing(there=True)
+
+
+def _changes(spark: SparkSession, path: str, entry: delta.Entry) -> bool:
+    return entry.operation in LOSE_COLUMNS or delta.changed_rows(spark, path, entry.version)
 
 
 def _plan_of(entry: delta.Entry, job: str) -> Plan | None:

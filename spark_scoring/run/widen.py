@@ -108,12 +108,15 @@ def widen(
 
 
 def _as_it_stands(spark: SparkSession, job: Job, going: Widening) -> Widening:
-    """It without the commits that `out` has lost: they are made again.
+    """It without the commits that `out` no longer holds as they were: they are made again.
 
     Raises: RunError: another run has written to `out` since.
     """
-    own = batch.own_commits(spark, going.out, job=job.name, run_id=going.run_id, base=going.base, span=going.span)
-    return replace(going, done=tuple(one for one in going.done if one.commit_id in own or not one.counts.rows))
+    done = {piece.commit_id: piece.counts.rows for piece in going.done}
+    still = batch.still_done(
+        spark, going.out, done=done, job=job.name, run_id=going.run_id, base=going.base, span=going.span
+    )
+    return replace(going, done=tuple(piece for piece in going.done if piece.commit_id in still))
 
 
 def _to_do(job: Job, going: Widening) -> Iterator[Plan]:
