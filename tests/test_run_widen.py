@@ -184,6 +184,20 @@ def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
             made(world, out=out, resume=True)
 
 
+def test_what_another_job_wrote_to_is_not_resumed(spark: SparkSession, tmp_path: Path) -> None:
+    world = world_with(spark, tmp_path)
+    other = replace(world, job=replace(world.job, name="other"))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made(world, progress=die)
+    made(other, span=replace(SPAN, cut=timedelta(days=30)))
+    with pytest.raises(RunError, match="another run has written there"):
+        made(world, resume=True)
+
+
 def test_the_champions_wide_table_is_the_default_and_its_version_is_in_the_plan(
     spark: SparkSession, tmp_path: Path
 ) -> None:

@@ -109,26 +109,30 @@ def without_time(rows: Rows) -> Column:
 
 
 def still_done(
-    spark: SparkSession, path: str, *, done: Mapping[str, int], job: str, run_id: str, base: Plan, span: Span
+    spark: SparkSession, path: str, *, done: Mapping[str, int], run_id: str, base: Plan, span: Span
 ) -> frozenset[str]:
     """Of a run's commits, id -> rows, those that stand in the table as they were made.
 
     What is older than a change without a plan, such as a DELETE or RESTORE, may not. An interval without rows has no
     commit.
 
-    Raises: RunError: another run has a newer plan, or has written there since this one began to.
+    Raises: RunError: another run, of any job, has a newer plan, or has written there since this one began to.
     """
     log = delta.history(spark, path)
-    made = [commit for commit in ledger.commits_in(log, job=job) if _in_span(commit.plan, span)]
-    own = {commit.plan.commit_id: commit.entry.version for commit in made if commit.plan.clock == base.clock}
+    made = [commit for commit in ledger.commits_in(log, job=None) if _in_span(commit.plan, span)]
+    own = {commit.plan.commit_id: commit.entry.version for commit in made if _is_of(commit.plan, base)}
     first = min(own.values(), default=float("inf"))
-    others = [commit for commit in made if commit.plan.clock != base.clock]
+    others = [commit for commit in made if not _is_of(commit.plan, base)]
     if any(commit.plan.clock > base.clock or commit.entry.version > first for commit in others):
         raise errors.overtaken(path, run_id=run_id)
     changed = ledger.changed_after(spark, path, log, version=min(own.values(), default=-1))
     if changed is not None:
         return frozenset(name for name in done if own.get(name, -1) > changed)
     return frozenset(name for name, rows in done.items() if name in own or not rows)
+
+
+def _is_of(plan: Plan, base: Plan) -> bool:
+    return plan.clock == base.clock and plan.commit_id.startswith(f"{base.commit_id}/")
 
 
 def _in_span(plan: Plan, span: Span) -> bool:
@@ -144,7 +148,7 @@ def _resumed(spark: SparkSession, job: Job, rows: Source, *, span: Span, target:
     check_owner(spark, target, job=job.name)
     run = runs.resume(spark, job, rows, span=span)
     done = {plan.commit_id: plan.counts.rows if plan.counts else 0 for plan in run.done}
-    still = still_done(spark, target, done=done, job=job.name, run_id=run.run_id, base=run.base, span=run.span)
+    still = still_done(spark, target, done=done, run_id=run.run_id, base=run.base, span=run.span)
     return replace(run, done=tuple(plan for plan in run.done if plan.commit_id in still))
 
 

@@ -73,8 +73,8 @@ def scored_commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit,
     return tuple(c for c in commits(spark, path, job=job) if isinstance(c.plan.input, Offsets | Replay))
 
 
-def commits_in(log: Iterable[delta.Entry], *, job: str) -> tuple[Commit, ...]:
-    """The job's commits among the entries, which come newest first; see `commits`."""
+def commits_in(log: Iterable[delta.Entry], *, job: str | None) -> tuple[Commit, ...]:
+    """The job's commits among the entries, which come newest first; None for those of all jobs. See `commits`."""
     found: dict[str, Commit] = {}
     for entry in log:
         if (plan := _plan_of(entry, job)) is not None:
@@ -184,9 +184,9 @@ def _changes(spark: SparkSession, path: str, entry: delta.Entry) -> bool:
     return entry.operation in LOSE_COLUMNS or delta.changed_rows(spark, path, entry.version)
 
 
-def _plan_of(entry: delta.Entry, job: str) -> Plan | None:
+def _plan_of(entry: delta.Entry, job: str | None) -> Plan | None:
     plan = Plan.parse(entry.user_metadata)
-    return plan if plan is not None and plan.commit_id.startswith(f"{job}/") else None
+    return plan if plan is not None and (job is None or plan.commit_id.startswith(f"{job}/")) else None
 
 
 def _job_of(entry: delta.Entry) -> str | None:

@@ -88,7 +88,7 @@ def widen(
     named = tuple(dict.fromkeys(job.actual(name, where="--with") for name in actuals))
     asked = Asked(rows=job.batch, wide=wide, actuals=named, span=span, out=out)
     going = (
-        _as_it_stands(spark, job, widenings.resume(spark, job, asked))
+        _as_it_stands(spark, widenings.resume(spark, job, asked))
         if resume
         else widenings.begin(spark, job, asked, clock=clock)
     )
@@ -107,15 +107,13 @@ def widen(
     return _summary(going)
 
 
-def _as_it_stands(spark: SparkSession, job: Job, going: Widening) -> Widening:
+def _as_it_stands(spark: SparkSession, going: Widening) -> Widening:
     """It without the commits that `out` no longer holds as they were: they are made again.
 
     Raises: RunError: another run has written to `out` since.
     """
     done = {piece.commit_id: piece.counts.rows for piece in going.done}
-    still = batch.still_done(
-        spark, going.out, done=done, job=job.name, run_id=going.run_id, base=going.base, span=going.span
-    )
+    still = batch.still_done(spark, going.out, done=done, run_id=going.run_id, base=going.base, span=going.span)
     return replace(going, done=tuple(piece for piece in going.done if piece.commit_id in still))
 
 
