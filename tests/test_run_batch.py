@@ -125,11 +125,12 @@ def test_rows_without_a_time_are_kept_and_an_interval_has_none_of_them(world: Wo
     assert undated(world) == UNDATED and len(world.output("batch")) == 62
 
 
-def test_a_row_of_the_span_or_without_a_time_is_in_exactly_one_commit(spark: SparkSession) -> None:
+@pytest.mark.parametrize("low", [DAY, datetime(1500, 2, 27, tzinfo=UTC)])
+def test_a_row_of_the_span_or_without_a_time_is_in_exactly_one_commit(spark: SparkSession, low: datetime) -> None:
     moment, day = timedelta(microseconds=1), timedelta(days=1)
-    low, high = DAY, DAY + 3 * day
+    high = low + 3 * day
     rows = Rows(key=["at"], time="at", columns={"at": "timestamp"}, time_range=(low, high))
-    days = [DAY + n * day for n in range(-2, 7)]
+    days = [low + n * day for n in range(-2, 7)]
     times = [None, *[at + d * moment for at in days for d in (-1, 0, 1)]]
     spans = [Span(start=start, end=end, cut=timedelta(hours=36)) for start in days for end in days if start < end]
 

@@ -21,6 +21,7 @@ from spark_scoring.run.stream import stream
 from spark_scoring.spec.wide import Rows
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch.explain import Asked, ExplainedStep, Explanation, explain
+from spark_scoring.watch.found import _one
 from spark_scoring.watch.row_key import parse_key
 from spark_scoring.wide.met import AsOfMatch, LookupMatch, WindowMatch
 from tests.world import DAY, FEATURES, World, arrivals, flights, make_world, record, send
@@ -133,6 +134,13 @@ def test_a_row_that_is_not_there_or_not_alone(spark: SparkSession, tmp_path: Pat
     assert explained(world, "f010").equal == 2
     with pytest.raises(RunError, match=r"rows.batch, version 2: 2 rows with id=f011 at .* not equal"):
         explained(world, "f011")
+
+
+def test_a_row_of_an_early_time(spark: SparkSession) -> None:
+    time = datetime(1500, 2, 28, 12, tzinfo=UTC)
+    rows = spark.createDataFrame([(time,)], "at timestamp")
+    _, equal = _one(rows, Asked(key="k", time=time), {"id": "k"}, time="at", content="struct(at)", where="rows")
+    assert equal == 1
 
 
 def test_a_row_of_the_stream_with_what_scored_it_then(spark: SparkSession, tmp_path: Path, broker: KafkaBroker) -> None:

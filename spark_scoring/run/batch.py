@@ -20,7 +20,7 @@ from spark_scoring.run.target import check_owner
 from spark_scoring.spec.job import Job, Source
 from spark_scoring.spec.nouns import Rows
 from spark_scoring.spec.plan import Counts, Interval, Plan, iso
-from spark_scoring.wide.frames import EPOCH, MICROSECOND, column
+from spark_scoring.wide.frames import EPOCH, MICROSECOND, at, column, micros
 
 UNDATED = "event_date is null and event_time is null"
 
@@ -98,14 +98,15 @@ def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
 
 def in_interval(rows: Rows, start: datetime, end: datetime) -> Column:
     """Whether a row is one of the interval's: its time is there, and in `time_range` too."""
-    time, (low, high) = F.expr(column(rows.time)), rows.time_range
-    return (time >= F.lit(max(start, low))) & (time < F.lit(min(end, high)))
+    time, (low, high) = column(rows.time), rows.time_range
+    # texts: a datetime as a literal of py4j is another day before 1582-10-15, in Java's Julian calendar
+    return F.expr(f"{time} >= {at(micros(max(start, low)))} and {time} < {at(micros(min(end, high)))}")
 
 
 def without_time(rows: Rows) -> Column:
     """Whether a row is of no interval: it has no event time in the output."""
-    time, (low, high) = F.expr(column(rows.time)), rows.time_range
-    return time.isNull() | (time < F.lit(low)) | (time >= F.lit(high))
+    time, (low, high) = column(rows.time), rows.time_range
+    return F.expr(f"{time} is null or {time} < {at(micros(low))} or {time} >= {at(micros(high))}")
 
 
 def still_done(

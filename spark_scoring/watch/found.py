@@ -18,7 +18,7 @@ from spark_scoring.spec.plan import Plan, iso
 from spark_scoring.spec.wide import Rows
 from spark_scoring.watch.parity import rows_again
 from spark_scoring.watch.row_key import has_key, parse_key
-from spark_scoring.wide.frames import column
+from spark_scoring.wide.frames import at, column, micros
 from spark_scoring.wide.schema import checked_rows
 
 
@@ -134,7 +134,7 @@ def _one(
     same_key: DataFrame, asked: Asked, key: dict[str, str], *, time: str, content: str, where: str
 ) -> tuple[DataFrame, int]:
     """The first row of this key and time, and how many have its content."""
-    rows = same_key.where(F.col(column(time)) == F.lit(asked.time))
+    rows = same_key.where(f"{column(time)} = {at(micros(asked.time))}")
     said = ", ".join(f"{name}={value}" for name, value in key.items()), iso(asked.time)
     counted = rows.selectExpr("count(1) as all", f"count(distinct to_json({content})) as different").first()
     assert counted is not None
