@@ -19,6 +19,7 @@ from spark_scoring.io import delta
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
 from spark_scoring.run.widen import widen
+from spark_scoring.spec.job import Source
 from spark_scoring.spec.nouns import Rows
 from spark_scoring.spec.plan import Plan
 from tests.marks import slow
@@ -273,6 +274,23 @@ def test_a_resumed_run_reads_no_rows_of_a_table_that_was_made_anew(world: World)
     rows.withColumn("miles", F.col("miles") + 1).write.format("delta").save(source)
     with pytest.raises(RunError, match="flights: the table was made anew: its version 0"):
         score(world, resume=True)
+
+
+def test_a_resumed_run_reads_no_rows_of_another_place(world: World) -> None:
+    read = world.spark.read.format("delta").load(world.table("flights"))
+    read.write.parquet(world.table("first"))
+    places = [
+        Source(format=kind, location=world.table(name))
+        for kind, name in (("parquet", "first"), ("parquet", "second"), ("orc", "first"), ("delta", "flights"))
+    ]
+    first, *others = [replace(world, job=replace(world.job, batch=place)) for place in places]
+    interrupted(first)
+    for other in others:
+        with pytest.raises(RunError, match=r"rows\.batch is not the source that the run .* began with"):
+            score(other, resume=True)
+    interrupted(others[-1])
+    with pytest.raises(RunError, match=r"rows\.batch is not the source"):
+        score(first, resume=True)
 
 
 @pytest.mark.parametrize("keep", [0, slow(100)])

@@ -18,6 +18,7 @@ from spark_scoring.errors import ConfigError, RunError, SparkScoringError
 from spark_scoring.run import batch
 from spark_scoring.run.runs import Span
 from spark_scoring.run.widen import Widened, widen
+from spark_scoring.spec.job import Source
 from spark_scoring.spec.plan import Plan
 from tests.world import DAY, WIDE, World, flights, job_mapping, make_world
 
@@ -184,15 +185,18 @@ def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
             made(world, out=out, resume=True)
 
 
-def test_what_another_job_wrote_to_is_not_resumed(spark: SparkSession, tmp_path: Path) -> None:
+def test_what_another_job_wrote_to_or_the_rows_have_left_is_not_resumed(spark: SparkSession, tmp_path: Path) -> None:
     world = world_with(spark, tmp_path)
     other = replace(world, job=replace(world.job, name="other"))
+    elsewhere = replace(world, job=replace(world.job, batch=Source(format="parquet", location=world.table("flights"))))
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         made(world, progress=die)
+    with pytest.raises(RunError, match=r"rows\.batch is not the source"):
+        made(elsewhere, resume=True)
     made(other, span=replace(SPAN, cut=timedelta(days=30)))
     with pytest.raises(RunError, match="another run has written there"):
         made(world, resume=True)

@@ -62,6 +62,13 @@ def unreadable_record(path: str) -> RunError:
     )
 
 
+def other_rows(name: str, *, run_id: str) -> RunError:
+    return RunError(
+        f"{name} is not the source that the run {run_id} began with; going on would mix the two. "
+        "Run it without --resume, or put the source back."
+    )
+
+
 def overtaken(out: str, *, run_id: str) -> RunError:
     return RunError(
         f"{out}: another run has written there since the run {run_id} was interrupted; going on would mix two states "

@@ -1,5 +1,6 @@
 """What a job reads, pinned: its rows, its tables and its models, each at one version."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +17,9 @@ from spark_scoring.models.package import unregistered
 from spark_scoring.models.store import cache_beside, temporary_cache
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.models.uris import is_registered
-from spark_scoring.spec.job import Job, ModelRef, check_job_against_wide
+from spark_scoring.spec.job import Job, ModelRef, Source, check_job_against_wide
 from spark_scoring.spec.plan import ROLES, Interval, ModelPin, Plan, Settings
+from spark_scoring.spec.sources import public_spelling
 from spark_scoring.spec.union import union_of
 from spark_scoring.spec.wide import WideTable
 
@@ -48,6 +50,24 @@ class Tables:
             name: sources.read(spark, pinned, columns=self.wide.table(name).columns)
             for name, pinned in self.pins.items()
         }
+
+
+def place_of(source: Source) -> str:
+    """Where a source is, told from other places and not readable."""
+    return hashlib.sha256(f"{source.format} {public_spelling(source.location)}".encode()).hexdigest()
+
+
+def pin_rows(spark: SparkSession, source: Source, plan: Plan, *, place: str | None, run_id: str) -> Pin:
+    """The rows of an earlier run, which began with those at `place` (None where it did not write that down).
+
+    Raises: RunError: they are another source's. Of Delta the table's id tells, wherever it lies now.
+    """
+    pinned = sources.pin(spark, source, name=ROWS)
+    known = pinned.table_id is not None and ROWS in plan.table_ids
+    if not known and place not in (None, place_of(source)):
+        raise errors.other_rows(ROWS, run_id=run_id)
+    assert isinstance(plan.input, Interval)
+    return sources.at(pinned, plan.input.version, table_id=plan.table_ids.get(ROWS))
 
 
 def pin_tables(spark: SparkSession, job: Job, wide: WideTable) -> Tables:

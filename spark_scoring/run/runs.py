@@ -100,6 +100,7 @@ def _continued(spark: SparkSession, job: Job, rows: Source, found: Record) -> Ru
     saved = found.saved
     base = Plan.unpack(saved["plan"])
     assert isinstance(base.input, Interval) and base.input.bounds is not None
+    pinned = inputs.pin_rows(spark, rows, base, place=saved.get("rows"), run_id=found.run_id)
     models = inputs.load_pinned(spark, job, base.models)
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     start, end = base.input.bounds
@@ -107,7 +108,7 @@ def _continued(spark: SparkSession, job: Job, rows: Source, found: Record) -> Ru
         run_id=found.run_id,
         span=Span(start=start, end=end, cut=timedelta(seconds=saved["cut_s"])),
         base=base,
-        rows=sources.at(sources.pin(spark, rows, name=ROWS), base.input.version, table_id=base.table_ids.get(ROWS)),
+        rows=pinned,
         tables=inputs.at_versions(tables, base),
         models=models,
         done=tuple(Plan.unpack(plan) for plan in saved["done"]),
@@ -119,6 +120,7 @@ def _write(spark: SparkSession, job: Job, run: Run, *, finished: bool) -> None:
         "interval": [iso(run.span.start), iso(run.span.end)],
         "cut_s": run.span.cut.total_seconds(),
         "output": _output(job),
+        "rows": inputs.place_of(run.rows.source),
         "finished": finished,
         "plan": run.base.pack(),
         "done": [plan.pack() for plan in run.done],

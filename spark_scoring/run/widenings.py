@@ -126,6 +126,7 @@ def write(spark: SparkSession, job: Job, widening: Widening, *, finished: bool) 
         "interval": [iso(span.start), iso(span.end)],
         "cut_s": span.cut.total_seconds(),
         "out": widening.out,
+        "rows": inputs.place_of(widening.rows.source),
         "wide": widening.wide.pack(),
         "actuals": [one.actual.pack() for one in widening.actuals],
         "finished": finished,
@@ -153,14 +154,13 @@ def _continued(spark: SparkSession, job: Job, asked: Asked, found: Record) -> Wi
     base = Plan.unpack(found.saved["plan"])
     wide = WideTable.unpack(found.saved["wide"], source=f"{found.run_id}.json")
     pinned = actuals.pin_actuals(spark, asked.actuals, job=job.path)
-    rows = sources.pin(spark, asked.rows, name=ROWS)
-    assert isinstance(base.input, Interval)
+    place = found.saved.get("rows")
     return Widening(
         run_id=found.run_id,
         span=replace(asked.span, cut=timedelta(seconds=found.saved["cut_s"])),
         out=asked.out,
         base=base,
-        rows=sources.at(rows, base.input.version, table_id=base.table_ids.get(ROWS)),
+        rows=inputs.pin_rows(spark, asked.rows, base, place=place, run_id=found.run_id),
         tables=inputs.at_versions(inputs.pin_tables(spark, job, wide), base),
         actuals=actuals.at_versions(pinned, base),
         done=tuple(_piece(saved) for saved in found.saved["done"]),
