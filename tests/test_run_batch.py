@@ -147,6 +147,17 @@ def test_a_row_of_the_span_or_without_a_time_is_in_exactly_one_commit(spark: Spa
     assert [row["commits"] for row in found] == [[expected(at, span) for span in spans] for at in times]
 
 
+@pytest.mark.parametrize("cut", [timedelta(days=1), timedelta(hours=7), timedelta.max])
+def test_cuts_end_with_the_calendar(cut: timedelta) -> None:
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for span in (
+        Span(start=first, end=first + timedelta(days=1), cut=cut),
+        Span(start=last - cut / 9**9, end=last, cut=cut),
+    ):
+        found = list(batch.cuts(span))
+        assert (found[0][0], found[-1][1]) == (span.start, span.end)
+
+
 @pytest.mark.slow
 def test_an_empty_source_does_not_wipe_the_rows_without_a_time(world: World) -> None:
     add_undated(world)

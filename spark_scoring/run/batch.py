@@ -91,7 +91,8 @@ def cuts(span: Span) -> Iterator[tuple[datetime, datetime]]:
     """The span in pieces that begin at whole multiples of `cut` since 1970, UTC."""
     start = span.start
     while start < span.end:
-        until = min(span.end, EPOCH + ((start - EPOCH) // span.cut + 1) * span.cut)
+        # the least of the two first: a cut may end after the year 9999
+        until = EPOCH + min(span.end - EPOCH, ((start - EPOCH) // span.cut + 1) * span.cut)
         yield start, until
         start = until
 
