@@ -170,6 +170,10 @@ def test_a_file_that_is_no_yaml(tmp_path: Path, capfd: pytest.CaptureFixture[str
         (("--from", "2013-09-03", "--to", "2013-09-03"), "--from 2013-09-03 is not before --to 2013-09-03"),
         (("--from", "0001-01-01T00:00:00+14:00", "--to", "2013-09-03"), "--from: '0001-01-01T00:00:00+14:00' is no"),
         (("--from", "2013-09-03", "--to", "9999-12-31T23:00:00-14:00"), "--to: '9999-12-31T23:00:00-14:00' is no"),
+        (
+            ("--from", "2013-09-01", "--to", "2013-09-01T00:00:00.1234567"),
+            "--to: '2013-09-01T00:00:00.1234567' is finer than",
+        ),
         ((*DAYS, "--cut", "1 day"), "--cut: '1 day' is not allowed here"),
         ((*DAYS, "--cut", "0d"), "--cut: '0d' is not allowed here"),
     ],

@@ -1,5 +1,6 @@
 """Arguments that several commands share, and what their texts mean."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,9 @@ def moment(option: str, text: str) -> datetime:
 
     Raises: ConfigError.
     """
+    # Python would cut them off
+    if re.search(r"[.,]\d{6,}[1-9]", text):
+        raise errors.too_fine_instant(option, given=text)
     try:
         return instant(text)
     except (ValueError, OverflowError):

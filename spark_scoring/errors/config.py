@@ -116,5 +116,9 @@ def wrong_instant(option: str, *, given: str) -> ConfigError:
     return ConfigError(f"{option}: '{given}' is no instant. Write 2013-09-01 or 2013-09-01T06:00:00 (UTC).")
 
 
+def too_fine_instant(option: str, *, given: str) -> ConfigError:
+    return ConfigError(f"{option}: '{given}' is finer than a microsecond. Write at most six digits after the second.")
+
+
 def wrong_span(start: str, end: str) -> ConfigError:
     return ConfigError(f"--from {start} is not before --to {end}. Give a later --to; it is not part of the interval.")
