@@ -17,7 +17,7 @@ from spark_scoring.run import feeds, stream, upkeep
 from spark_scoring.run.feeds import Feed
 from spark_scoring.spec.job import Topic
 from spark_scoring.spec.wide import Table
-from spark_scoring.testing import KafkaBroker
+from spark_scoring.testing import KafkaBroker, Record, produce
 from spark_scoring.watch import verify
 from tests.marks import slow
 from tests.world import DAY, WIDE, World, arrivals, flights, make_world, record, send
@@ -248,3 +248,33 @@ def test_what_is_whole_is_not_written_again(
     after = spark.read.format("delta").load(path)
     assert first < set(after.inputFiles()) and waiting > 0 and delta.bytes_to_compact(spark, path) == 0
     assert after.count() == 300
+
+
+def spans_of(world: World) -> dict[str, list[int]]:
+    """The ranges of the feed's topic that its newest append says."""
+    log = delta.history(world.spark, world.table("arrivals"))
+    said = next(about for entry in log if (about := feeds.about_of(entry.user_metadata, "arrivals")))
+    (spans,) = said["offsets"].values()
+    return dict(spans)
+
+
+def append_by_feed(world: World, spans: dict[str, list[int]], *, topic_id: str) -> None:
+    """What a feed of the job appends: one record of each partition's range."""
+    about = {
+        "format": 1, "commit_id": f"{world.job.name}/another/1", "feed": "arrivals", "topic_id": topic_id,
+        "offsets": {f"{world.job.name}_arrivals": spans},
+    }  # fmt: skip
+    path = world.table("arrivals")
+    frame = world.spark.read.format("delta").load(path).limit(len(spans))
+    frame.write.format("delta").mode("append").option("userMetadata", json.dumps(about)).save(path)
+
+
+def test_what_a_feed_appends_meanwhile_is_no_break(world: World, broker: KafkaBroker) -> None:
+    """Of a micro-batch under way: its good records are there, the bad ones and the scores not yet."""
+    run_rounds(world, broker, rounds=1)
+    topic, spans = f"{world.job.name}_arrivals", {p: [end, end] for p, (_, end) in spans_of(world).items()}
+    at = produce(broker.servers, topic, [Record(key=b"same", value=b"{")] * 3)[-1]
+    spans[str(at.partition)][1] = at.offset + 1
+    append_by_feed(world, spans, topic_id=broker.topic_id(topic))
+    verdict = verify.verify_stream(world.spark, world.job)
+    assert (verdict.holds, verdict.feeds[0].records, verdict.feeds[0].rows) == (True, 8, 8)

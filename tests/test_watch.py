@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,6 +104,34 @@ def test_maintenance_that_changes_no_row_is_no_break(copy: World, statements: tu
     output = str(copy.job.output.stream)
     copy.spark.read.format("delta").load(output).limit(0).write.format("delta").mode("append").save(output)
     assert verify.verify_stream(copy.spark, copy.job).holds
+
+
+def beside(monkeypatch: pytest.MonkeyPatch, path: str, commit: Callable[[], None]) -> None:
+    """Let another writer commit right after the log of `path` was read."""
+    read = delta.history
+
+    def history(spark: SparkSession, of: str, newest: int | None = None) -> tuple[delta.Entry, ...]:
+        log = read(spark, of, newest)
+        if of == path:
+            monkeypatch.undo()
+            commit()
+        return log
+
+    monkeypatch.setattr(delta, "history", history)
+
+
+def test_what_a_stream_commits_meanwhile_is_no_break(copy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = str(copy.job.output.stream)
+    plan = delta.history(copy.spark, output)[0].user_metadata or ""
+    rows = copy.spark.read.format("delta").load(output).where("id = 'f007'")
+    rows = rows.withColumn("commit_id", F.lit(f"{copy.job.name}/another/7"))
+
+    def commit() -> None:
+        rows.write.format("delta").mode("append").option("userMetadata", plan).save(output)
+
+    beside(monkeypatch, output, commit)
+    assert verify.verify_stream(copy.spark, copy.job).holds
+    assert found(copy)[:2] == (0, 1)
 
 
 def test_a_column_that_is_gone(copy: World) -> None:

@@ -2,8 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
+import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
 
 from spark_scoring.io import delta, kafka
@@ -19,8 +22,9 @@ Spans = dict[int, tuple[int, int]]
 class FeedVerdict:
     """One feed: the records of its topic in appended ranges (`None`: the broker dropped some) and where they are.
 
-    `others`: versions of the fed table since the first append by which somebody else changed rows, which is no break:
-    a table may be corrected, and lose its oldest rows.
+    What was appended for a commit that is not made yet is not looked at. `others`: versions of the fed table since the
+    first append by which somebody else changed rows, which is no break: a table may be corrected, and lose its oldest
+    rows.
     """
 
     table: str
@@ -47,9 +51,13 @@ class _Append:
 
 
 def check_feed(
-    spark: SparkSession, job: Job, table: TableSource, plans: Sequence[Plan], accepted: Sequence[Accepted]
-) -> FeedVerdict:
-    """Compare the fed table's log with the ranges of the commits, and its rows with the broker's records."""
+    spark: SparkSession, job: Job, table: TableSource, plans: Sequence[Plan], accepted: Sequence[Accepted], *,
+    expired: bool,
+) -> FeedVerdict:  # fmt: skip
+    """Compare the fed table's log with the ranges of the commits, and its rows with the broker's records.
+
+    `expired`: the oldest plans are no longer known.
+    """
     assert table.feed is not None and job.kafka is not None
     topic = table.feed.topic
     path, bad_path = path_of(spark, table), rejected_of(job)
@@ -57,20 +65,24 @@ def check_feed(
     appends, bad = _appends(log, table.name, job=job), _appends(bad_log, table.name, job=job)
     changed = [f"feed_rejected, {one}" for one in _others(spark, bad_path, bad_log)]
     state = kafka.topic_states(spark, job.kafka, [topic])[topic]
-    appends, bad = ([one for one in found if one.topic_id == state.topic_id] for found in (appends, bad))
+    old = {one.commit_id for one in (*appends, *bad) if one.topic_id != state.topic_id}
+    appends = [one for one in appends if one.topic_id == state.topic_id]
     # a log that has expired knows nothing of the oldest commits
     whole = bool(log) and log[-1].version == 0
     losses = [one for one in accepted if one.topic == topic]
     until = _ends(appends)
     covered = [plan for plan in plans if _topic_id(plan, topic) == state.topic_id]
     missing = [f"{plan.commit_id}: not in the log of {table.name}" for plan in covered if _beyond(plan, topic, until)]
+    done = _done(appends, covered, topic) if covered or not expired else appends
+    spans = _spans(done)
+    rejected = _rejected(spark, bad_path, bad_log, job=job, topic=topic, spans=spans)
     return FeedVerdict(
         table=table.name,
         topic=topic,
-        commits=len(appends),
-        records=_records(spark, job, topic, appends, state),
-        rows=sum(one.rows for one in appends),
-        rejected=sum(one.rows for one in bad),
+        commits=len(done),
+        records=_records(spark, job, topic, spans, state),
+        rows=sum(one.rows for one in done),
+        rejected=sum(count for commit_id, count in rejected.items() if commit_id not in old),
         broken=(*_not_continued(appends, losses), *(missing if whole else ()), *changed),
         others=tuple(_others(spark, path, log)),
     )
@@ -134,16 +146,40 @@ def _beyond(plan: Plan, topic: str, until: Mapping[int, int]) -> bool:
     return any(start < end and end > until.get(partition, 0) for partition, (start, end) in spans)
 
 
-def _records(
-    spark: SparkSession, job: Job, topic: str, appends: Sequence[_Append], state: kafka.TopicState
-) -> int | None:
-    assert job.kafka is not None
-    first: dict[int, int] = {}
+def _done(appends: Iterable[_Append], covered: Iterable[Plan], topic: str) -> list[_Append]:
+    """Those whose records the commits have reached: of others the bad records may not be written yet."""
+    ends: dict[int, int] = {}
+    for plan in covered:
+        assert isinstance(plan.input, Offsets)
+        for partition, (_, until) in plan.input.ranges.get(topic, {}).items():
+            ends[partition] = max(until, ends.get(partition, 0))
+    return [one for one in appends if all(until <= ends.get(p, 0) for p, (_, until) in one.spans.items())]
+
+
+def _spans(appends: Iterable[_Append]) -> Spans:
+    """Each partition from its first record to its last."""
+    found: Spans = {}
     for one in appends:
-        for partition, (start, _) in one.spans.items():
-            first.setdefault(partition, start)
-    until = _ends(appends)
-    spans = {p: (first[p], until[p]) for p in first if first[p] < until[p]}
+        for partition, (start, until) in one.spans.items():
+            found[partition] = (found.get(partition, (start, until))[0], until)
+    return {partition: span for partition, span in found.items() if span[0] < span[1]}
+
+
+def _rejected(
+    spark: SparkSession, path: str, log: Sequence[delta.Entry], *, job: Job, topic: str, spans: Spans
+) -> dict[str, int]:
+    """commit id -> how many records of the spans it rejected."""
+    if not log or not spans:
+        return {}
+    at, offset = F.col("source.partition"), F.col("source.offset")
+    inside = [(at == p) & (offset >= start) & (offset < until) for p, (start, until) in spans.items()]
+    rows = delta.read_version(spark, path, log[0].version).where(F.col("source.topic") == topic)
+    rows = rows.where(F.col("commit_id").startswith(f"{job.name}/")).where(reduce(or_, inside))
+    return {row["commit_id"]: row["count"] for row in rows.groupBy("commit_id").count().collect()}
+
+
+def _records(spark: SparkSession, job: Job, topic: str, spans: Spans, state: kafka.TopicState) -> int | None:
+    assert job.kafka is not None
     if not spans:
         return 0
     if any(state.earliest.get(p, 0) > start for p, (start, _) in spans.items()):

@@ -79,7 +79,8 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     takeovers = ledger.takeovers_in(log, job=job.name)
     if not (commits or takeovers or ledger.has_rows(spark, job.output.stream, job=job.name)):
         raise errors.no_commits(job.output.stream, job=job.name)
-    rows = spark.read.format("delta").load(job.output.stream)
+    # a stream may go on meanwhile
+    rows = delta.read_version(spark, job.output.stream, log[0].version)
     plans = [commit.plan for commit in commits if isinstance(commit.plan.input, Offsets)]
     expired = log[-1].version > 0
     state = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic]
@@ -90,7 +91,9 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
         partitions=_partitions(
             spark, job, rows, plans, state, begun=_begun(job, takeovers, state), expired=expired, lane=lane
         ),
-        feeds=tuple(check_feed(spark, job, table, plans, accepted) for table in job.tables if table.feed),
+        feeds=tuple(
+            check_feed(spark, job, table, plans, accepted, expired=expired) for table in job.tables if table.feed
+        ),
         broken=(
             *ledger_check.created_again(job, plans, takeovers, state),
             *ledger_check.gaps(commits, takeovers),
@@ -114,7 +117,8 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
     commits = ledger.commits_in(log, job=job.name)
     if not (commits or ledger.has_rows(spark, job.output.batch, job=job.name)):
         raise errors.no_commits(job.output.batch, job=job.name)
-    rows = spark.read.format("delta").load(job.output.batch).where(F.col("commit_id").startswith(f"{job.name}/"))
+    rows = delta.read_version(spark, job.output.batch, log[0].version)
+    rows = rows.where(F.col("commit_id").startswith(f"{job.name}/"))
     expired = log[-1].version > 0
     known = {commit.plan.commit_id: commit.entry.version for commit in commits}
     standing = [row["commit_id"] for row in rows.select("commit_id").distinct().collect()]
