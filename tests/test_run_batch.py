@@ -206,6 +206,20 @@ def test_a_day_without_rows_is_no_commit(world: World) -> None:
     assert len(world.output("batch")) == 60
 
 
+def test_columns_of_the_source_that_nothing_declares_change_nothing(world: World) -> None:
+    score(world)
+    expected = world.output("batch")
+    names = ["__bad", "__parse", "__source", "__scores", "__index_level_0__", "Scores", "score", "event_time"]
+    source = world.spark.read.format("delta").load(world.table("flights"))
+    wider = source.selectExpr("*", *[f"{i} as `{name}`" for i, name in enumerate(names)])
+    wider.write.format("delta").mode("overwrite").option("mergeSchema", "true").save(world.table("flights"))
+    score(world)
+
+    assert world.output("batch") == expected
+    widen(world.spark, world.job, None, span=SPAN, out=world.table("wider"), clock=NOW)
+    assert world.spark.read.format("delta").load(world.table("wider")).count() == 56
+
+
 def test_a_parquet_table_of_the_catalog_gives_the_same_rows(world: World, tmp_path: Path) -> None:
     score(world)
     name = f"planes_{world.job.name}"

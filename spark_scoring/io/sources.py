@@ -93,6 +93,19 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
         raise errors.missing_table(source.location, where=source.format, cause=error.getCondition() or "") from None
 
 
+def read_rows(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:
+    """The frame of a job's rows: as `read`, without columns that have names of ours, such as `__parse`.
+
+    None of the rows can be declared with such a name.
+
+    Raises: as `read`.
+    """
+    frame = read(spark, pinned, columns=columns)
+    # the reader of a text format makes some itself, and nothing else that is not declared
+    ours = [] if pinned.source.format in ("csv", "json") else [n for n in frame.columns if n.startswith("__")]
+    return frame.drop(*ours) if ours else frame
+
+
 @contextmanager
 def readable(spark: SparkSession, pins: Iterable[Pin]) -> Iterator[None]:
     """For the actions over these: that a version is there does not say that its files are.

@@ -199,7 +199,7 @@ class _Runner:
         return self._write(plan, rows, predicate=UNDATED, reach=Reach(times=(low, low + MICROSECOND)))
 
     def _rows(self) -> DataFrame:
-        frame = sources.read(self.spark, self.run.rows, columns=self.run.tables.wide.rows.columns)
+        frame = sources.read_rows(self.spark, self.run.rows, columns=self.run.tables.wide.rows.columns)
         return output.from_table(frame)
 
     def _holds(self, predicate: str) -> bool:

@@ -130,7 +130,7 @@ def check(spark: SparkSession, job: Job) -> JobReport:
 def _rows(spark: SparkSession, rows: Source | None, wide: WideTable) -> DataFrame:
     if rows is None:
         return spark.createDataFrame([], schema_of(wide.rows.columns))
-    return sources.read(spark, sources.pin(spark, rows, name=inputs.ROWS), columns=wide.rows.columns)
+    return sources.read_rows(spark, sources.pin(spark, rows, name=inputs.ROWS), columns=wide.rows.columns)
 
 
 def _steps(spark: SparkSession, job: Job, tables: Tables, *, models: Sequence[ScoredModel]) -> tuple[StepReport, ...]:

@@ -24,6 +24,8 @@ SOURCE = "struct<topic: string, topic_id: string, partition: int, offset: bigint
 
 def from_table(rows: DataFrame) -> DataFrame:
     """Rows that came from no topic: their `__source` and `__raw` are null."""
+    # nobody can have declared `scores`, and the models' own stand there
+    rows = rows.drop("scores")
     return rows.selectExpr("*", f"cast(null as {SOURCE}) as __source", "cast(null as binary) as __raw")
 
 

@@ -140,7 +140,7 @@ def _whole(prepared: Prepared, going: Widening, *, within: Bounds) -> DataFrame:
     """The wide rows of an interval with their actuals, and `__left_out`: why one is not written, null where it is."""
     spark, tables = prepared.spark, prepared.at(going.tables)
     time, (start, end) = column(going.wide.rows.time), within
-    rows = sources.read(spark, going.rows, columns=going.wide.rows.columns)
+    rows = sources.read_rows(spark, going.rows, columns=going.wide.rows.columns)
     rows = rows.where(f"{time} >= {at(micros(start))} and {time} < {at(micros(end))}")
     frame = transform(going.wide, rows, tables.frames, within=within, keeper=tables)
     # after transform, which never sees an actual

@@ -65,7 +65,7 @@ def _in_batch(spark: SparkSession, job: Job, asked: Asked) -> Found:
     models = inputs.load_models(spark, job)
     wide = inputs.one_wide(models)
     key = parse_key(asked.key, wide.rows)
-    frame = checked_rows(sources.read(spark, pinned, columns=wide.rows.columns), wide=wide)
+    frame = checked_rows(sources.read_rows(spark, pinned, columns=wide.rows.columns), wide=wide)
     same_key = frame.where(has_key(spark, key, wide.rows))
     at = f"rows.batch{'' if pinned.version is None else f', version {pinned.version}'}"
     declared = [column(found.name) for found in wide.rows.columns]
