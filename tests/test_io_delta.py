@@ -27,7 +27,8 @@ def table(spark: SparkSession, tmp_path: Path) -> str:
 
 def _append(frame: DataFrame, path: str, version: int, app: str = APP) -> int | None:
     txn = Transaction(app_id=app, version=version)
-    return delta.append_once(frame, path, txn=txn, metadata=f"{app} {version}", partition_by=())
+    written = delta.append_once(frame, path, txn=txn, metadata=f"{app} {version}", partition_by=())
+    return None if written is None else written.number
 
 
 def _jobs(spark: SparkSession, action: Callable[[], Any]) -> int:

@@ -1,5 +1,6 @@
 """The stream runner over a real broker and real Delta tables."""
 
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_scoring.errors import RunError, StateError
+from spark_scoring.io import delta
 from spark_scoring.run import batch, generation, ledger, output, stream
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.runs import Span
 from spark_scoring.spec.plan import Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, status, verify
+from tests.marks import slow
 from tests.world import DAY, WIDE, World, arrivals, flights, make_world, package_model, record, send
 
 BROKEN = [None, b"{", b'{"id": "x"} {}', b'{"id": "z1"}', b'{"id": 7, "origin": "EWR", "at": "2013-09-01T00:00:00Z"}']
@@ -220,6 +223,35 @@ def test_a_replay_after_the_feed_appends_it_once(
     (feed,) = verify.verify_stream(world.spark, world.job).feeds
     fed = world.spark.read.format("delta").load(world.table("arrivals")).count()
     assert (fed, feed.holds, feed.rows) == (len(arrivals()) + 5, True, 5)
+
+
+@pytest.mark.parametrize(
+    ("kept", "older"),
+    [("scores_stream", False), ("arrivals", True), slow("scores_stream", True), slow("arrivals", False)],
+)
+def test_a_table_that_is_taken_away_under_a_stream_is_not_made_anew(
+    spark: SparkSession, tmp_path: Path, broker: KafkaBroker, kept: str, older: bool
+) -> None:
+    kafka = {"servers": broker.servers, "max_rows_per_batch": 8}
+    world = with_topics(make_world(spark, tmp_path, servers=broker.servers, kafka=kafka), broker)
+    table, copy, commits = tmp_path / kept, tmp_path / "copy", list[str]()
+    send(broker, f"{world.job.name}_arrivals", [record(row) for row in arrivals(4)])
+    send(broker, f"{world.job.name}_flights", [record(row) for row in flights(30)])
+
+    def taken_away(plan: Plan) -> None:
+        commits.append(plan.commit_id)
+        if len(commits) == 1:
+            shutil.copytree(table, copy)
+        if len(commits) == 2:
+            shutil.rmtree(table)
+            if older:
+                shutil.copytree(copy, table)
+
+    with pytest.raises(StateError, match=f"{kept} is not the table that it was"):
+        stream.stream(spark, world.job, once=True, now=now, stop=threading.Event(), progress=taken_away)
+
+    assert len(commits) == 2
+    assert delta.current_version(spark, str(table)) == (delta.current_version(spark, str(copy)) if older else -1)
 
 
 class Killed(Exception):

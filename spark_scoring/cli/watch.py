@@ -102,7 +102,9 @@ def explain(job: str, key: str, time: str, stream: bool, as_json: bool) -> None:
 @click.command()
 @JOB
 @click.option("--accept-new-topic", is_flag=True, help="Go on with a topic that was deleted and created again.")
-@click.option("--accept-loss", is_flag=True, help="Go on without records that the broker has removed.")
+@click.option(
+    "--accept-loss", is_flag=True, help="Go on without records that the broker, or a fed table, no longer has."
+)
 @click.option("--score-again", is_flag=True, help="On the real-time lane: score again all that is not in the table.")
 @click.option("--reason", metavar="TEXT", help="Why that is accepted; kept in the table's log with who did it.")
 @JSON

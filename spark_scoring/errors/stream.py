@@ -58,6 +58,22 @@ def lost_output(job: str, *, table: str, batch_id: int) -> StateError:
     )
 
 
+def output_taken_away(job: str, *, table: str) -> StateError:
+    return StateError(
+        f"{job}: {table} is not the table that it was at this stream's last commit: it was deleted, or another, or an "
+        "older copy, stands in its place. Nothing was written. Put it back as it was; after a restore from a backup "
+        f"run 'spark-scoring recover {job}'; to begin anew, give the job a new 'state' folder."
+    )
+
+
+def fed_table_taken_away(job: str, *, table: str, path: str) -> StateError:
+    return StateError(
+        f"{job}: {path} is not the table that it was when this stream last read {table}: it was deleted, or another, "
+        "or an older copy, stands in its place, and what was fed to it is gone. Nothing was written. Put it back as it "
+        f"was, or accept the loss. {_recover(job, ['--accept-loss'])}"
+    )
+
+
 def offsets_do_not_continue(partition: str, *, expected: int, given: int, job: str) -> StateError:
     kind = "would be lost" if given > expected else "would be scored twice"
     return StateError(

@@ -60,6 +60,10 @@ class Version:
     number: int
     table_id: str
 
+    def follows(self, before: "Version") -> bool:
+        """Whether it is of the same table, and not older: of a copy that was put back Delta keeps the id."""
+        return self.table_id == before.table_id and self.number >= before.number
+
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
@@ -143,9 +147,7 @@ def version_of(spark: SparkSession, path: str) -> Version | None:
         snapshot = _snapshot(spark, path)
     except (PySparkException, Py4JJavaError) as error:
         raise errors.unusable_place(path, cause=cause_of(error)) from error
-    if snapshot.version() < 0:
-        return None
-    return Version(number=int(snapshot.version()), table_id=str(snapshot.metadata().id()))
+    return _version(snapshot)
 
 
 def last_transaction(spark: SparkSession, path: str, app_id: str) -> int | None:
@@ -263,19 +265,22 @@ def _actions(spark: SparkSession, path: str, version: int) -> Iterator[dict[str,
 
 def append_once(
     frame: DataFrame, path: str, *, txn: Transaction | None, metadata: str | Callable[[Written], str],
-    partition_by: Sequence[str], create: bool = False,
-) -> int | None:  # fmt: skip
+    partition_by: Sequence[str], create: bool = False, check: Callable[[Version | None], None] = lambda _: None,
+) -> Version | None:  # fmt: skip
     """Append under a transaction id, so that the same id writes once; the version written, None if it was there.
 
     `metadata` may be made of what was written, right before the commit. With `create` the table must not be there
-    yet: of two that create it, one fails. The steps are those of Delta's writer, see docs/decisions/0008.
+    yet: of two that create it, one fails. `check` raises if the table, as it is before, is not to be written to. The
+    steps are those of Delta's writer, see docs/decisions/0008.
     """
     spark = frame.sparkSession
     jvm: Any = spark._jvm
     delta, to_scala = jvm.org.apache.spark.sql.delta, jvm.org.apache.spark.api.python.PythonUtils
     some, nothing, modes = jvm.scala.Option.apply, jvm.scala.Option.empty(), jvm.org.apache.spark.sql.SaveMode
     session, log, mode = spark._jsparkSession, _log(spark, path), modes.ErrorIfExists if create else modes.Append
-    transaction, stamps = log.startTransaction(nothing, some(_snapshot(spark, path))), []
+    snapshot, stamps = _snapshot(spark, path), []
+    check(_version(snapshot))
+    transaction = log.startTransaction(nothing, some(snapshot))
     if txn is not None:
         # noted as read: of two commits under one id that begin at the same version, Delta refuses one
         transaction.readTxn().addOne(txn.app_id)
@@ -292,14 +297,15 @@ def append_once(
         if not isinstance(metadata, str):
             metadata = metadata(_written(spark, transaction, written))
         said = getattr(delta, "DeltaOperations$Write")(mode, some(columns), nothing, some(metadata), *[nothing] * 5)
-        return int(transaction.commit(written.appendedAll(to_scala.toSeq(stamps)), said))
+        number = int(transaction.commit(written.appendedAll(to_scala.toSeq(stamps)), said))
+        return Version(number=number, table_id=str(transaction.metadata().id()))
     except AnalysisException as error:
         if lost_race(error):
             raise
         raise errors.not_written(path, cause=cause_of(error)) from error
 
 
-def note(spark: SparkSession, path: str, *, txn: Transaction, metadata: str) -> int | None:
+def note(spark: SparkSession, path: str, *, txn: Transaction, metadata: str) -> Version | None:
     """A commit without rows that stands for its transaction id and metadata alone; None if the id was there already."""
     nothing = spark.createDataFrame([], spark.read.format("delta").load(path).schema)
     return append_once(nothing, path, txn=txn, metadata=metadata, partition_by=())
@@ -405,6 +411,12 @@ def _snapshot(spark: SparkSession, path: str) -> Any:
     known = log.unsafeVolatileSnapshot()
     none: Any = spark._jvm.scala.Option.empty()  # type: ignore[union-attr]
     return known if _is_newest(spark, log, known) else log.update(False, none, none)
+
+
+def _version(snapshot: Any) -> Version | None:
+    if snapshot.version() < 0:
+        return None
+    return Version(number=int(snapshot.version()), table_id=str(snapshot.metadata().id()))
 
 
 def _snapshot_at(spark: SparkSession, path: str, version: int) -> Any:

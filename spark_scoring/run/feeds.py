@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from spark_scoring import errors
 from spark_scoring.io import delta
 from spark_scoring.io.causes import cause_of
-from spark_scoring.io.delta import Transaction
+from spark_scoring.io.delta import Transaction, Version
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import takeover
@@ -33,6 +33,7 @@ ORDERED = ("string", "date", "timestamp", "tinyint", "smallint", "int", "bigint"
 ROWS_A_FILE = 500_000
 
 Spans = Mapping[int, tuple[int, int]]
+Check = Callable[[Version | None], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,10 +58,14 @@ class Read:
 
 @dataclass(frozen=True, kw_only=True)
 class FeedEnds:
-    """partition -> the first offset that is not in the fed table (`good`) or among the rejected (`bad`)."""
+    """partition -> the first offset that is not in the fed table (`good`) or among the rejected (`bad`).
+
+    `table`: the fed table when that was looked up.
+    """
 
     good: Mapping[int, int] = field(default_factory=dict)
     bad: Mapping[int, int] = field(default_factory=dict)
+    table: Version | None = None
 
 
 def feeds_of(spark: SparkSession, job: Job, wide: WideTable) -> tuple[Feed, ...]:
@@ -130,14 +135,16 @@ def read_until(spark: SparkSession, table: TableSource, *, job: Job, topic_id: s
 
 def ends_of(spark: SparkSession, feed: Feed, *, job: Job, topic_id: str) -> FeedEnds:
     """How far the feed was read, by the logs of its table and of what it rejected."""
+    table = delta.version_of(spark, feed.path)
     found = [_until(spark, path, feed.table.name, job=job, topic_id=topic_id) for path in (feed.path, rejected_of(job))]
-    return FeedEnds(good=found[0], bad=found[1])
+    return FeedEnds(good=found[0], bad=found[1], table=table)
 
 
-def append(records: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEnds) -> None:
+def append(records: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEnds, check: Check) -> None:
     """Append the good records of the feed's topic to its table, the bad ones to `state/feed_rejected`, both once.
 
-    Records below `ends` are there already: a generation that was replaced read them before its last commit.
+    Records below `ends` are there already: a generation that was replaced read them before its last commit. `check`
+    raises if the fed table, as it is before, is not to be written to.
     """
     if all(start == until for start, until in read.ranges.get(feed.topic.topic, {}).values()):
         return
@@ -145,7 +152,7 @@ def append(records: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEn
     good, spans = _beyond(frame.where("__rejected is null"), feed, read, ends.good)
     good = good.select(*[f"`{c.name}`" for c in feed.table.columns])
     good = _in_order(good, feed, records=sum(until - start for start, until in spans.values()))
-    _append_once(good, feed.path, feed, job=job, read=read, spans=spans)
+    _append_once(good, feed.path, feed, job=job, read=read, spans=spans, check=check)
     bad, spans = _beyond(frame.where("__rejected is not null"), feed, read, ends.bad)
     if not bad.isEmpty():
         bad = bad.select(*_rejection(feed, f"{job.name}/{read.generation}/{read.batch_id}"))
@@ -173,7 +180,9 @@ def _in_order(frame: DataFrame, feed: Feed, *, records: int) -> DataFrame:
     return placed.sortWithinPartitions(*columns)
 
 
-def _append_once(frame: DataFrame, path: str, feed: Feed, *, job: Job, read: Read, spans: Spans) -> None:
+def _append_once(
+    frame: DataFrame, path: str, feed: Feed, *, job: Job, read: Read, spans: Spans, check: Check = lambda _: None
+) -> None:
     if all(start >= until for start, until in spans.values()):
         return
     app = takeover.feed_app_id(job.name, read.generation, feed.table.name)
@@ -183,7 +192,10 @@ def _append_once(frame: DataFrame, path: str, feed: Feed, *, job: Job, read: Rea
     txn = Transaction(app_id=app, version=read.batch_id) if protected("feed_txn") else None
     about = _metadata(feed, job=job, read=read, spans=spans)
     # None: another process of the same generation was faster, and what it appended is the same
-    insisting(feed.table.name, lambda: delta.append_once(frame, path, txn=txn, metadata=about, partition_by=()))
+    insisting(
+        feed.table.name,
+        lambda: delta.append_once(frame, path, txn=txn, metadata=about, partition_by=(), check=check),
+    )
 
 
 def _beyond(frame: DataFrame, feed: Feed, read: Read, ends: Mapping[int, int]) -> tuple[DataFrame, Spans]:

@@ -13,7 +13,7 @@ from spark_scoring import errors
 from spark_scoring.errors import StateError
 from spark_scoring.io import checkpoint, files, kafka
 from spark_scoring.io.kafka import TopicState
-from spark_scoring.run import feeds, ledger, owner, takeover
+from spark_scoring.run import fed_tables, feeds, ledger, owner, takeover
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.insist import insisting
 from spark_scoring.run.lane import runs
@@ -208,7 +208,9 @@ def _settled(spark: SparkSession, job: Job, base: Standing, states: Mapping[str,
                 known[partition] = until
         ends[topic] = known
     ids = {**base.topic_ids, **{topic: state.topic_id for topic, state in states.items()}}
-    return _Plan(ends=ends, topic_ids=ids, accepted=(*accepted, *_unknown_feeds(job, base, states, ends)))
+    accepted += _unknown_feeds(job, base, states, ends)
+    accepted += fed_tables.lost(spark, job, base, states=states, ends=ends)
+    return _Plan(ends=ends, topic_ids=ids, accepted=tuple(accepted))
 
 
 def _unknown_feeds(
@@ -257,7 +259,7 @@ def _of_rows(spark: SparkSession, job: Job, path: str, states: Mapping[str, Topi
         if table.feed is not None:
             fed = feeds.read_until(spark, table, job=job, topic_id=states[table.feed.topic].topic_id)
             ends |= {table.feed.topic: fed} if fed else {}
-    return Standing(ends=ends, topic_ids={job.stream.topic: newest}, there=True, expired=True)
+    return Standing(ends=ends, topic_ids={job.stream.topic: newest}, expired=True)
 
 
 def _of_checkpoint(spark: SparkSession, job: Job, state: TopicState) -> dict[int, int]:

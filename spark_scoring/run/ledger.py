@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from spark_scoring import errors
 from spark_scoring.errors import RunError
 from spark_scoring.io import delta
+from spark_scoring.io.delta import Version
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
 
@@ -30,16 +31,21 @@ class Commit:
 class Standing:
     """Where a stream stands: its newest commit, the generation that may go on, and where its offsets end.
 
-    `takeover`: the newest one, if no commit came after it. `expired`: the job has committed, and the log no longer
-    says what.
+    `takeover`: the newest one, if no commit came after it. `table`: the output at its newest version that is known,
+    None where there is none. `expired`: the job has committed, and the log no longer says what.
     """
 
     newest: Plan | None = None
     takeover: Takeover | None = None
     ends: Ends = field(default_factory=dict)
     topic_ids: Mapping[str, str] = field(default_factory=dict)
-    there: bool = False
+    table: Version | None = None
     expired: bool = False
+
+    @property
+    def there(self) -> bool:
+        """Whether there is an output table."""
+        return self.table is not None
 
     @property
     def generation(self) -> str | None:
@@ -53,12 +59,12 @@ class Standing:
         """Whether the ledger says where to go on."""
         return self.generation is not None
 
-    def after(self, plan: Plan) -> "Standing":
-        """The same with one more commit."""
+    def after(self, plan: Plan, *, table: Version | None) -> "Standing":
+        """The same with one more commit, which left the table so."""
         assert isinstance(plan.input, Offsets)
         merged = {topic: {**self.ends.get(topic, {}), **spans} for topic, spans in ends([plan]).items()}
         return replace(
-            self, newest=plan, takeover=None, there=True, ends={**self.ends, **merged},
+            self, newest=plan, takeover=None, table=table, ends={**self.ends, **merged},
             topic_ids={**self.topic_ids, **plan.input.topic_ids},
         )  # fmt: skip
 
@@ -103,9 +109,10 @@ def takeovers_in(log: Iterable[delta.Entry], *, job: str) -> dict[int, Takeover]
 
 def standing(spark: SparkSession, path: str, *, job: str) -> Standing:
     """Where the stream of the job stands, by the newest entries of the table's log."""
-    if not delta.is_table(spark, path):
+    # asked for before the log is read: what comes meanwhile is newer
+    if not delta.is_table(spark, path) or (table := delta.version_of(spark, path)) is None:
         return Standing()
-    found = _standing(delta.newest_first(spark, path), job=job)
+    found = _standing(delta.newest_first(spark, path), job=job, table=table)
     if found.begun:
         return found
     # an id that was noted for a generation outlives the log, unless delta.setTransactionRetentionDuration is set
@@ -167,7 +174,7 @@ def check_continues(done: Ends, ranges: Ranges, *, job: str) -> None:
                 raise errors.offsets_do_not_continue(f"{topic}[{partition}]", expected=expected, given=start, job=job)
 
 
-def _standing(entries: Iterable[delta.Entry], *, job: str) -> Standing:
+def _standing(entries: Iterable[delta.Entry], *, job: str, table: Version) -> Standing:
     """From the newest entry back to the newest commit, each takeover on the way counted."""
     takeovers: list[Takeover] = []
     for entry in entries:
@@ -175,9 +182,11 @@ def _standing(entries: Iterable[delta.Entry], *, job: str) -> Standing:
         if takeover is not None and takeover.job == job:
             takeovers.append(takeover)
         if plan is not None and isinstance(plan.input, Offsets):
-            known = Standing().after(plan)
-            return _taken(known, takeovers[0]) if takeovers else known
-    return _taken(Standing(there=True), takeovers[0]) if takeovers else Standing(there=True)
+            known = Standing().after(plan, table=table)
+            break
+    else:
+        known = Standing(table=table)
+    return _taken(known, takeovers[0]) if takeovers else known
 
 
 def _changes(spark: SparkSession, path: str, entry: delta.Entry) -> bool:

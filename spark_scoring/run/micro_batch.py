@@ -4,20 +4,21 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, kafka
+from spark_scoring.io import checkpoint, delta, kafka
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
-from spark_scoring.run import feeds, inputs, ledger, output
+from spark_scoring.run import fed_tables, feeds, inputs, ledger, output
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.feeds import Feed, FeedEnds, Read
 from spark_scoring.run.generation import checkpoint_of
 from spark_scoring.run.ledger import Standing
-from spark_scoring.run.once import commit_once
+from spark_scoring.run.once import check_output, commit_once
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.reach import reach_of
 from spark_scoring.run.serving import Serving
@@ -46,8 +47,8 @@ class Context:
 def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
     """Make the micro-batch's commit unless it stands in the ledger already; the ledger after it.
 
-    Raises: StateError: its offsets do not continue the ledger, or another generation has taken over. RunError: a
-    table, feed or topic is not fit, or the brake held.
+    Raises: StateError: its offsets do not continue the ledger, another generation has taken over, or the output or a
+    fed table is not the one that it was. RunError: a table, feed or topic is not fit, or the brake held.
     """
     job, spark = context.job, context.spark
     ranges = checkpoint.batch_ranges(spark, checkpoint_of(job), batch_id, job=job.path)
@@ -58,9 +59,10 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
     topics = _topics(context, known)
     _check_range(known, ranges, topics, batch_id=batch_id, context=context)
     ids = {name: state.topic_id for name, state in topics.items()}
-    _append_feeds(
-        records, context, Read(generation=context.generation, batch_id=batch_id, ranges=ranges, topic_ids=ids)
-    )
+    # before anything is fed: asked again at the commit
+    check_output(job, known, delta.version_of(spark, str(job.output.stream)))
+    read = Read(generation=context.generation, batch_id=batch_id, ranges=ranges, topic_ids=ids)
+    _append_feeds(records, context, read, known=known)
     tables = inputs.pin_tables(spark, job, inputs.one_wide(serving.models))
     plan = Plan(
         commit_id=commit_id,
@@ -73,16 +75,20 @@ def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standi
         feed_lag=_feed_lag(context, topics, ranges),
         refused=tuple(name for name, _ in serving.refused),
     )
-    plan = _write(records, plan, context=context, known=known, serving=serving, tables=tables)
+    known = _write(records, plan, context=context, known=known, serving=serving, tables=tables)
     reached("after_commit")
-    brake(job, plan)
-    return known.after(plan)
+    assert known.newest is not None
+    brake(job, known.newest)
+    return known
 
 
-def _append_feeds(records: DataFrame, context: Context, read: Read) -> None:
+def _append_feeds(records: DataFrame, context: Context, read: Read, *, known: Standing) -> None:
     for feed in context.feeds:
         ends = context.feed_ends.get(feed.table.name, FeedEnds())
-        feeds.append(records, feed, job=context.job, read=read, ends=ends)
+        before = fed_tables.as_read(known, feed.table.name) or ends.table
+        check = partial(fed_tables.check, feed, before=before, job=context.job)
+        check(delta.version_of(context.spark, feed.path))
+        feeds.append(records, feed, job=context.job, read=read, ends=ends, check=check)
     reached("after_feeds")
 
 
@@ -154,14 +160,14 @@ def _feed_lag(context: Context, topics: Mapping[str, kafka.TopicState], ranges: 
 
 def _write(
     records: DataFrame, plan: Plan, *, context: Context, known: Standing, serving: Serving, tables: inputs.Tables
-) -> Plan:
+) -> Standing:
     assert isinstance(plan.input, Offsets)
     frame, read_twice = _output(records, plan.input.topic_ids, context=context, serving=serving, tables=tables)
     version = int(plan.commit_id.rsplit("/", 1)[1])
     try:
         return commit_once(
             context.spark, frame, plan, job=context.job, generation=context.generation, version=version,
-            create=not known.there, counted=lambda plan, counts: replace(plan, counts=counts),
+            known=known, counted=lambda plan, counts: replace(plan, counts=counts),
         )  # fmt: skip
     finally:
         if read_twice is not None:

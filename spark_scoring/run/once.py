@@ -9,28 +9,40 @@ from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction, Written
+from spark_scoring.io.delta import Transaction, Version, Written
 from spark_scoring.run import ledger, output, takeover
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.insist import insisting
+from spark_scoring.run.ledger import Standing
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Counts, Offsets, Plan
 
 log = logging.getLogger(__name__)
 
 
-def commit_once(
-    spark: SparkSession, frame: DataFrame, plan: Plan, *, job: Job, generation: str, version: int, create: bool,
-    counted: Callable[[Plan, Counts], Plan],
-) -> Plan:  # fmt: skip
-    """The plan that the table now holds of this commit: this one, or that of another attempt that was faster.
+def check_output(job: Job, known: Standing, there: Version | None) -> None:
+    """Nothing, if the output that is there is the one that the ledger is of, or to be made yet.
 
-    `frame`: output rows before they are stamped. `version`: the commit's number in its generation. `create`: of two
-    first streams of a job the one that creates the table is the one. `counted`: the plan with what was written.
-
-    Raises: StateError: another generation has taken over. RunError: the write was skipped.
+    Raises: StateError.
     """
-    app, made = takeover.app_id(job.name, generation), plan
+    if known.table is not None and (there is None or not there.follows(known.table)):
+        raise errors.output_taken_away(job.path, table=str(job.output.stream))
+
+
+def commit_once(
+    spark: SparkSession, frame: DataFrame, plan: Plan, *, job: Job, generation: str, version: int, known: Standing,
+    counted: Callable[[Plan, Counts], Plan],
+) -> Standing:  # fmt: skip
+    """The ledger after this commit, whose plan is this one or, where another attempt was faster, that one's.
+
+    `frame`: output rows before they are stamped. `version`: the commit's number in its generation. `known`: the ledger
+    before; where it has no table, of two first streams of a job the one that creates it is the one. `counted`: the
+    plan with what was written.
+
+    Raises: StateError: another generation has taken over, or the table is not the one that it was. RunError: the write
+    was skipped.
+    """
+    app, made, create = takeover.app_id(job.name, generation), plan, not known.there
 
     def metadata(files: Written) -> str:
         nonlocal made
@@ -39,7 +51,7 @@ def commit_once(
         reached("before_commit")
         return made.dump()
 
-    def attempt() -> int | None:
+    def attempt() -> Version | None:
         return delta.append_once(
             output.stamped(frame, plan),
             str(job.output.stream),
@@ -47,6 +59,7 @@ def commit_once(
             metadata=metadata,
             partition_by=output.PARTITIONS,
             create=create,
+            check=lambda there: check_output(job, known, there),
         )
 
     try:
@@ -56,10 +69,14 @@ def commit_once(
         if not (create and delta.lost_race(error)):
             raise
         written = None
-    return made if written is not None else _made_by_another(spark, plan, job=job, generation=generation)
+    if written is not None:
+        return known.after(made, table=written)
+    there = _made_by_another(spark, plan, job=job, generation=generation)
+    assert there.newest is not None
+    return known.after(there.newest, table=there.table)
 
 
-def _made_by_another(spark: SparkSession, plan: Plan, *, job: Job, generation: str) -> Plan:
+def _made_by_another(spark: SparkSession, plan: Plan, *, job: Job, generation: str) -> Standing:
     # after a kill of Python alone the JVM may finish what it was told, while the next process begins
     target = str(job.output.stream)
     known = ledger.standing(spark, target, job=job.name)
@@ -69,7 +86,7 @@ def _made_by_another(spark: SparkSession, plan: Plan, *, job: Job, generation: s
     if newest is None or newest.commit_id != plan.commit_id or _read(newest) != _read(plan):
         raise errors.skipped_write(target)
     log.info("%s: another attempt of this commit was made meanwhile", plan.commit_id)
-    return newest
+    return known
 
 
 def _read(plan: Plan) -> Offsets:

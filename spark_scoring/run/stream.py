@@ -14,9 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, files, kafka
+from spark_scoring.io import checkpoint, delta, files, kafka
 from spark_scoring.io.kafka import TopicState, Watch
-from spark_scoring.run import check, feeds, generation, inputs, ledger, micro_batch, owner, serving
+from spark_scoring.run import check, fed_tables, feeds, generation, inputs, ledger, micro_batch, owner, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.feeds import Feed, FeedEnds
 from spark_scoring.run.generation import Consent
@@ -90,6 +90,9 @@ def _fit(spark: SparkSession, job: Job, *, stop: threading.Event, patience: time
     check.analyse(spark, job, models.models, target=target)
     owner.check(spark, job, known, topics=generation.topics_of(job))
     fed = feeds.feeds_of(spark, job, wide)
+    for feed in fed:
+        before = fed_tables.as_read(known, feed.table.name)
+        fed_tables.check(feed, delta.version_of(spark, feed.path), before=before, job=job)
     topics = [str(job.stream and job.stream.topic), *[feed.topic.topic for feed in fed]]
     patience = patience or (OUTAGE if known.begun else FIRST_CONTACT)
     states = wait_for_broker(spark, job, topics, patience_s=patience.total_seconds(), stop=stop)

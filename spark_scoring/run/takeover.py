@@ -20,7 +20,10 @@ LAST = 2**63 - 1
 
 @dataclass(frozen=True, kw_only=True)
 class Accepted:
-    """What somebody accepted: `loss` of the offsets [start, until) that the broker no longer has, or a `new_topic`."""
+    """What somebody accepted: `loss` of the offsets [start, until) that the broker no longer has, or a `new_topic`.
+
+    `table`: the one that they were fed to, where it is that table which is gone.
+    """
 
     what: str
     topic: str
@@ -28,6 +31,7 @@ class Accepted:
     start: int | None = None
     until: int | None = None
     topic_id: str | None = None
+    table: str | None = None
 
     def pack(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if value is not None}
@@ -84,6 +88,9 @@ def said(one: Accepted) -> str:
     """What has to be accepted, in words."""
     if one.what == "new_topic":
         return f"topic '{one.topic}' was deleted and created again, and what was not read of the old one is gone"
+    if one.table is not None:
+        where = f"records {one.start} to {one.until} of {one.topic}[{one.partition}]"
+        return f"{where} are not in table {one.table}, which is not the one that they were fed to"
     return f"records {one.start} to {one.until} of {one.topic}[{one.partition}] are gone or were not read"
 
 

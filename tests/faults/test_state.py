@@ -18,7 +18,7 @@ from spark_scoring.watch import parity, status, verify
 from tests.faults import oracle
 from tests.faults.arena import Arena, expire, files_in, make_arena
 from tests.marks import slow
-from tests.world import flights, record
+from tests.world import arrivals, flights, record, write_tables
 
 Harm = Callable[[Path], None]
 
@@ -168,6 +168,28 @@ def test_a_recover_that_is_ended_half_way_is_run_again(
 
     assert not half.damage() and half.fed_rows() == half.fed
     assert half.holds()
+
+
+@pytest.mark.parametrize("older", [False, slow(True)])
+def test_a_fed_table_whose_place_another_has_taken_stops_the_stream(half: Arena, older: bool) -> None:
+    table, before = Path(half.world.table("arrivals")), oracle.metadata_of(half.output)
+    with_fed = half.world.spark.read.format("delta").load(str(table)).localCheckpoint()
+    shutil.rmtree(table)
+    if older:
+        write_tables(half.world.spark, half.world.folder / "older")
+        shutil.move(half.world.folder / "older" / "arrivals", table)
+    else:
+        with_fed.write.format("delta").save(str(table))
+    half.feed(3)
+    for go_on in (half.run, half.recover):
+        with pytest.raises(StateError, match=r"(?s)arrivals.*spark-scoring recover .* --accept-loss"):
+            go_on()
+    assert oracle.metadata_of(half.output) == before and delta.current_version(half.world.spark, str(table)) == 0
+    half.recover(loss=True, reason="made anew")
+    half.run()
+
+    rows = len(oracle.rows_of(table))
+    assert not half.damage() and rows == len(arrivals()) + 3 + (0 if older else 6)
 
 
 @pytest.fixture

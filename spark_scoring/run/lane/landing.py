@@ -189,11 +189,11 @@ class Landing:
             landed = replace(plan.input.landed, repeated=scores - counts.rows, foreign=foreign)
             return replace(plan, counts=counts, input=replace(plan.input, landed=landed))
 
-        plan = self._commit_once(self._rows(said, run, spans), plan, counted=counted)
+        self.known = self._commit_once(self._rows(said, run, spans), plan, counted=counted)
         reached("after_commit")
-        self.known = self.known.after(plan)
-        brake(self.job, plan)
-        return plan
+        assert self.known.newest is not None
+        brake(self.job, self.known.newest)
+        return self.known.newest
 
     def _rows(self, said: DataFrame, run: Run, spans: Sequence[Span]) -> DataFrame:
         ready(said.sparkSession)
@@ -218,12 +218,12 @@ class Landing:
         keys = there.selectExpr("source.partition", "source.offset")
         return own.join(F.broadcast(keys), ["partition", "offset"], "left_anti")
 
-    def _commit_once(self, frame: DataFrame, plan: Plan, *, counted: Callable[[Plan, Counts], Plan]) -> Plan:
+    def _commit_once(self, frame: DataFrame, plan: Plan, *, counted: Callable[[Plan, Counts], Plan]) -> Standing:
         batch_id, _, number = plan.commit_id.rsplit("/", 1)[1].partition(".")
         version = int(batch_id) * MOST_COMMITS + (int(number) if number else MOST_COMMITS - 1)
         return commit_once(
             self.spark, frame, plan, job=self.job, generation=self.generation, version=version,
-            create=not self.known.there, counted=counted,
+            known=self.known, counted=counted,
         )  # fmt: skip
 
 
