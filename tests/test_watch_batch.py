@@ -13,6 +13,7 @@ from spark_scoring.io import delta
 from spark_scoring.run import batch
 from spark_scoring.run.runs import Span
 from spark_scoring.watch import verify
+from tests.marks import slow
 from tests.world import DAY, World, make_world
 
 HOUR = timedelta(hours=1)
@@ -47,6 +48,26 @@ def broken(world: World) -> tuple[str, ...]:
     verdict = verify.verify_batch(world.spark, world.job)
     assert verdict.holds == (not verdict.broken)
     return verdict.broken
+
+
+@pytest.mark.parametrize(
+    ("gone", "again"),
+    [
+        ("event_date = '2013-09-01'", (24, 48)),
+        (f"event_time < {NOON}", (12, 48)),
+        slow("true", (0, 40)),
+        slow("true", (6, 48)),
+    ],
+)
+def test_a_change_is_seen_until_all_that_was_there_is_scored_again(
+    world: World, gone: str, again: tuple[int, int]
+) -> None:
+    table(world).delete(gone)
+    score(world, *again, cut=500)
+
+    assert broken(world)[0].startswith("version 2: DELETE changed data and carries no plan; ")
+    score(world, cut=7)
+    assert (broken(world), len(world.output("batch"))) == ((), 60)
 
 
 def test_a_change_of_intervals_that_overlap_or_were_emptied(world: World) -> None:

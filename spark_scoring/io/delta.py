@@ -397,6 +397,24 @@ def checkpoint(spark: SparkSession, path: str, *, every: int) -> None:
         log.checkpoint(snapshot, spark._jvm.scala.Option.empty())  # type: ignore[union-attr]
 
 
+def spreads_at(spark: SparkSession, path: str, version: int, *, column: str) -> list[tuple[datetime, datetime]] | None:
+    """The least and the greatest instant of a column in each file that one version added; None if a file does not say.
+
+    By the files' statistics, which know milliseconds.
+    """
+    known = [
+        json.loads(action["add"].get("stats") or "{}") for action in _actions(spark, path, version) if "add" in action
+    ]
+    try:
+        texts = [(file["minValues"][column], file["maxValues"][column]) for file in known]
+    except KeyError:
+        return None
+    return [
+        (datetime.fromisoformat(low).astimezone(UTC), datetime.fromisoformat(high).astimezone(UTC))
+        for low, high in texts
+    ]
+
+
 def _aside(spark: SparkSession) -> SparkSession:
     """A session for upkeep, whose settings no query of the job's own session sees."""
     aside = spark.newSession()

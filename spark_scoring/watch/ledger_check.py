@@ -87,13 +87,18 @@ def counts(rows: DataFrame, commits: Sequence[Commit], *, expired: bool) -> list
     ]
 
 
-def without_plan(spark: SparkSession, path: str, log: Iterable[delta.Entry]) -> list[str]:
+def unplanned(spark: SparkSession, path: str, log: Iterable[delta.Entry]) -> list[delta.Entry]:
     """Changes of data that nobody of ours made."""
     return [
-        f"version {entry.version}: {entry.operation} changed data and carries no plan"
+        entry
         for entry in log
         if entry.operation not in NO_DATA
         and Plan.parse(entry.user_metadata) is None
         and Takeover.parse(entry.user_metadata) is None
         and (entry.operation in LOSE_COLUMNS or delta.changed_rows(spark, path, entry.version))
     ]
+
+
+def said(entry: delta.Entry) -> str:
+    """What is told of such a change."""
+    return f"version {entry.version}: {entry.operation} changed data and carries no plan"

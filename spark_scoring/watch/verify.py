@@ -12,7 +12,7 @@ from spark_scoring.run import ledger
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan, Replay
-from spark_scoring.watch import lane_check, ledger_check
+from spark_scoring.watch import interval_check, lane_check, ledger_check
 from spark_scoring.watch.feed_check import FeedVerdict, check_feed
 from spark_scoring.watch.lane_check import Scored
 
@@ -98,7 +98,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
             *ledger_check.created_again(job, plans, takeovers, state),
             *ledger_check.gaps(commits, takeovers),
             *ledger_check.counts(rows, commits, expired=expired),
-            *ledger_check.without_plan(spark, job.output.stream, log),
+            *map(ledger_check.said, ledger_check.unplanned(spark, job.output.stream, log)),
         ),
         accepted=tuple(ledger_check.accepted(takeovers.values())),
         log_begins=log[-1].version if expired else None,
@@ -109,7 +109,8 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
 def verify_batch(spark: SparkSession, job: Job) -> Verdict:
     """Check that every change of the batch output carries its plan, and count keys seen more than once.
 
-    A change without a plan, as a RESTORE, is no break any more once everything older was scored again.
+    A change without a plan, as a RESTORE or a DELETE, is no break any more once all that was there before it was scored
+    again.
     """
     if job.output.batch is None:
         raise errors.missing_part(job.path, part="output.batch", command="verify")
@@ -120,16 +121,14 @@ def verify_batch(spark: SparkSession, job: Job) -> Verdict:
     rows = delta.read_version(spark, job.output.batch, log[0].version)
     rows = rows.where(F.col("commit_id").startswith(f"{job.name}/"))
     expired = log[-1].version > 0
-    known = {commit.plan.commit_id: commit.entry.version for commit in commits}
+    known = {commit.plan.commit_id for commit in commits}
     standing = [row["commit_id"] for row in rows.select("commit_id").distinct().collect()]
     broken = [f"rows of commit {name}, which the log does not hold" for name in standing if name not in known]
-    newest = commits[-1].entry.version if commits else -1
-    oldest = min((known[name] for name in standing if name in known), default=newest)
     return Verdict(
         commits=len(commits),
         broken=(
             *([] if expired else broken),
-            *ledger_check.without_plan(spark, job.output.batch, [entry for entry in log if entry.version > oldest]),
+            *interval_check.unhealed(spark, job.output.batch, log, commits=commits, standing=standing),
         ),
         log_begins=log[-1].version if expired else None,
         repeated_keys=_repeated_keys(rows),
