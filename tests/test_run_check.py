@@ -10,13 +10,18 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-from pyspark.sql import SparkSession
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StringType, StructField, StructType
 
 from spark_scoring import WideTable, show
 from spark_scoring.cli.checked import parts
 from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.io import delta
 from spark_scoring.io.delta import Size
-from spark_scoring.run.check import JobReport, StepReport, check
+from spark_scoring.run import inputs
+from spark_scoring.run.check import JobReport, StepReport, analyse, check
+from spark_scoring.spec.job import Source
 from spark_scoring.wide import strategies
 from tests.world import WIDE, World, make_world
 
@@ -186,3 +191,35 @@ def test_steps_of_plain_frames(world: World) -> None:
     assert all(one.read for one in strategies(wide, tables))
     with pytest.raises(RunError, match="weather"):
         strategies(wide, {"planes": tables["planes"]})
+
+
+def test_an_output_that_no_write_gets_into(spark: SparkSession, tmp_path: Path) -> None:
+    world = make_world(spark, tmp_path)
+    batch, models = world.job.batch, inputs.load_models(spark, world.job)
+
+    def analysed(rows: Source | None, target: str) -> DataFrame:
+        return analyse(spark, world.job, models, target=target, rows=rows)
+
+    def made(name: str, *by: str, null: str = "", extra: str = "", **properties: str) -> str:
+        fields = [StructField(one.name, one.dataType, one.name != null) for one in columns]
+        fields += [StructField(extra, StringType(), False)] if extra else []
+        # tables in SQL by their path: what the session of a job does not allow
+        table = DeltaTable.create(delta._aside(spark)).location(world.table(name))
+        table = table.addColumns(StructType(fields)).partitionedBy(*by)
+        for key, value in properties.items():
+            table = table.property(f"delta.{key}", value)
+        table.execute()
+        return world.table(name)
+
+    columns = analysed(batch, world.table("none")).schema
+    for target, why in (
+        (made("whole"), "partitioned by nothing, and an output is by event_date"),
+        (made("roles", "event_date", "role"), "partitioned by event_date, role, and"),
+        (made("null", "event_date", null="score"), "it says NOT NULL of score, "),
+        (made("extra", "event_date", extra="note"), "it says NOT NULL of note, "),
+        (closed := made("closed", "event_date", appendOnly="true"), "delta.appendOnly"),
+    ):
+        with pytest.raises(RunError, match=why):
+            analysed(batch, target)
+    analysed(None, closed)
+    analysed(batch, made("open", "event_date", null="outcome"))

@@ -142,6 +142,10 @@ def other_output(path: str, *, missing: Iterable[str]) -> RunError:
     )
 
 
+def closed_output(path: str, *, why: str) -> RunError:
+    return RunError(f"{path}: no write to this table would succeed: {why}. Alter it, or give the output another path.")
+
+
 def other_files(path: str, *, there: Iterable[str]) -> RunError:
     return RunError(
         f"{path}: no Delta table is there, but other files: {listed(there, most=3)}. "

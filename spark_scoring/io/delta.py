@@ -84,6 +84,15 @@ class Layout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Demands:
+    """What a table asks of a write: its partition columns, columns that are never null, and that no row is replaced."""
+
+    partitioned: tuple[str, ...]
+    filled: tuple[str, ...]
+    append_only: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transaction:
     """Delta's guard against writing twice: of an id it takes greater versions only."""
 
@@ -358,6 +367,21 @@ def layout(spark: SparkSession, path: str) -> Layout:
         partitioned=tuple(row["partitionColumns"]),
         clustered=tuple(row["clusteringColumns"]),
         properties=dict(row["properties"]),
+    )
+
+
+def demands(spark: SparkSession, path: str) -> Demands:
+    """What the table asks of a write to it. No Spark job."""
+    found = _snapshot(spark, path).metadata()
+    fields = json.loads(found.schema().json())["fields"]
+    # a column that the table fills by itself is asked of nobody
+    computed = ("delta.generationExpression", "CURRENT_DEFAULT", "delta.identity.start")
+    filled = [f["name"] for f in fields if not f["nullable"] and not any(key in f["metadata"] for key in computed)]
+    properties = {name.lower(): value for name, value in _as_java(spark, found.configuration()).items()}
+    return Demands(
+        partitioned=tuple(_as_java(spark, found.partitionColumns())),
+        filled=tuple(filled),
+        append_only=properties.get("delta.appendonly", "").lower() == "true",
     )
 
 

@@ -101,7 +101,7 @@ def analyse(
         models=inputs.model_pins(models),
     )
     found = output.scored(output.from_table(frame), AtVersions.once(spark, tables), job=job, models=models, plan=plan)
-    check_target(spark, target, found, job=job.name)
+    check_target(spark, target, found, job=job.name, replaced=rows is not None)
     return found
 
 

@@ -7,11 +7,14 @@ from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.io import delta, files
-from spark_scoring.run import ledger
+from spark_scoring.run import ledger, output
 from spark_scoring.spec.job import Job
 
 # what every output has, whatever the job keeps and however its keys are named
 ALWAYS = frozenset({"event_time", "event_date", "outcome", "reason", "model", "role", "scores", "source", "commit_id"})
+
+# also of a row that was rejected
+ALWAYS_FILLED = frozenset({"outcome", "scores", "commit_id", "scored_at"})
 
 
 def check_folders(spark: SparkSession, job: Job) -> None:
@@ -24,11 +27,13 @@ def check_folders(spark: SparkSession, job: Job) -> None:
             raise errors.not_a_folder(f"{job.path}: {key}", given=path)
 
 
-def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str) -> None:
+def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str, replaced: bool) -> None:
     """Nothing, if there is no table yet, or one of the job that takes rows of this frame, new columns merged in.
 
-    Raises: RunError: the table is no output of ours, or another job's, or a column has another type, or other files
-    lie there.
+    `replaced`: rows of the table are replaced, not only added.
+
+    Raises: RunError: the table is no output of ours, or another job's, or a column has another type, or it lies or
+    is closed in a way that no write gets past, or other files lie there.
     """
     if not delta.is_table(spark, path):
         check_free(spark, path)
@@ -40,6 +45,20 @@ def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str) 
     check_owner(spark, path, job=job)
     for column, given, found in differences(frame.schema, there):
         raise errors.output_type(path, column=column, given=given, there=found)
+    if why := _closed(delta.demands(spark, path), replaced=replaced):
+        raise errors.closed_output(path, why=why)
+
+
+def _closed(table: delta.Demands, *, replaced: bool) -> str | None:
+    """Why the table takes no output, or would not take a rejected row; None if it does."""
+    if table.partitioned != output.PARTITIONS:
+        by = ", ".join(table.partitioned)
+        return f"it is partitioned by {by or 'nothing'}, and an output is by {', '.join(output.PARTITIONS)}"
+    if null := [name for name in table.filled if name not in ALWAYS_FILLED]:
+        return f"it says NOT NULL of {', '.join(null)}, which some row of an output has no value of"
+    if table.append_only and replaced:
+        return "it has delta.appendOnly, and a commit replaces the rows of its interval"
+    return None
 
 
 def check_free(spark: SparkSession, path: str) -> None:
