@@ -11,6 +11,21 @@ from spark_scoring.spec.read import Reader
 SPARKS_OWN = (
     "auto.offset.reset", "enable.auto.commit", "interceptor.classes", "key.deserializer", "value.deserializer",
 )  # fmt: skip
+# of Spark's source what the job says elsewhere, or what it sets itself: below kafka.options nobody would read it
+SAID_BY = {
+    "bootstrap.servers": "kafka.servers",
+    "startingoffsets": "kafka.start",
+    "maxoffsetspertrigger": "kafka.max_rows_per_batch",
+    "subscribe": "rows.stream.kafka",
+    "subscribepattern": "rows.stream.kafka",
+    "assign": "rows.stream.kafka",
+}
+SOURCES_OWN = (
+    "endingoffsets", "endingoffsetsbytimestamp", "endingtimestamp", "failondataloss", "fetchoffset.numretries",
+    "fetchoffset.retryintervalms", "groupidprefix", "includeheaders", "kafkaconsumer.polltimeoutms", "maxtriggerdelay",
+    "maxrecordsperpartition", "minoffsetspertrigger", "minpartitions", "startingoffsetsbytimestamp",
+    "startingoffsetsbytimestampstrategy", "startingtimestamp",
+)  # fmt: skip
 FORMATS = ("delta", "table", "parquet", "orc", "csv", "json")
 
 
@@ -79,9 +94,17 @@ def read_options(reader: Reader) -> tuple[tuple[str, str], ...]:
 
 def _kafka_options(reader: Reader) -> tuple[tuple[str, str], ...]:
     for name, item in reader.items("a mapping {option: text}"):
-        if name.lower().removeprefix("kafka.") in SPARKS_OWN:
-            why, do = "Spark sets it itself and refuses any other value", "Leave it out"
+        plain = name.lower().removeprefix("kafka.").strip()
+        if plain in SAID_BY:
+            why, do = "here nobody reads it", f"Say it as {SAID_BY[plain]}"
             raise contradiction(item.where, given=f"the option {name}", why=why, do=do)
+        if not plain or plain in (*SPARKS_OWN, *SOURCES_OWN):
+            why = (
+                "Spark sets it itself and refuses any other value"
+                if plain in SPARKS_OWN
+                else "no client of Kafka has it"
+            )
+            raise contradiction(item.where, given=f"the option {name or repr(name)}", why=why, do="Leave it out")
     return read_options(reader)
 
 
