@@ -309,7 +309,12 @@ ERRORS: list[tuple[str, Any, str]] = [
     ),
     ("trigger", "twice", "job.yaml: trigger: expected 'once' or a mapping"),
     ("trigger", {"every": "5"}, "job.yaml: trigger.every: '5' is not allowed here."),
-    ("stop_when/rejected_share", 0, "job.yaml: stop_when.rejected_share: '0' is not allowed here."),
+    (
+        "stop_when/rejected_share",
+        1,
+        "job.yaml: stop_when.rejected_share: '1' is not allowed here. Allowed: a number of",
+    ),
+    ("stop_when/rejected_share", -0.1, "job.yaml: stop_when.rejected_share: '-0.1' is not allowed here."),
     ("stop_when/rejected_share", True, "job.yaml: stop_when.rejected_share: expected a number"),
     *[
         (

@@ -273,7 +273,7 @@ def _read_realtime(reader: Reader) -> timedelta:
 
 def _read_stop_when(reader: Reader) -> StopWhen:
     reader.keys("rejected_share", "min_rows")
-    share = reader.need("rejected_share", "a share of rejected rows, as in 0.5").share()
+    share = reader.need("rejected_share", "a share of rejected rows, as in 0.5").most_share()
     return StopWhen(rejected_share=share, min_rows=reader.maybe("min_rows", lambda found: found.int(least=1), 1))
 
 

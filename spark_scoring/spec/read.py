@@ -251,10 +251,17 @@ class Reader:
 
     def share(self) -> float:
         """A number above 0 and at most 1."""
+        return self._number(lambda share: 0 < share <= 1, allowed="a number above 0 and at most 1")
+
+    def most_share(self) -> float:
+        """A share that can be exceeded: a number of at least 0 and below 1."""
+        return self._number(lambda share: 0 <= share < 1, allowed="a number of at least 0 and below 1")
+
+    def _number(self, fits: Callable[[float], object], *, allowed: str) -> float:
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            raise self.refuse("a number above 0 and at most 1")
-        if not 0 < self.value <= 1:
-            raise bad_value(self.where, given=self.shown, allowed="a number above 0 and at most 1")
+            raise self.refuse(allowed)
+        if not fits(self.value):
+            raise bad_value(self.where, given=self.shown, allowed=allowed)
         return float(self.value)
 
     def one_of(self, *allowed: str) -> str:
