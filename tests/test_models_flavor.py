@@ -261,6 +261,20 @@ def test_what_does_not_fit_together(model: Any, sample: pa.Table, message: str, 
         flavor.save_model(model, elsewhere / "made", wide=WIDE, sample=sample)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"features": ["distance", "x"]}, "--features: 'distance,x': the model names its columns itself, distance, "),
+        ({"features": ["seats", "Seats"]}, "--features: 'seats,Seats': each column has a name, once"),
+        ({"features": [""]}, "--features: '': each column"),
+        ({"score_output": "x"}, "--score-output: 'x': the model has no outputs that are told apart by name"),
+    ],
+)
+def test_an_option_that_says_nothing_of_the_model(options: dict[str, Any], message: str, elsewhere: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        flavor.save_model(MODEL, elsewhere / "made", wide=WIDE, sample=ROWS, **options)
+
+
 def test_a_model_that_was_fitted_on_an_array(tmp_path: Path) -> None:
     numbers = to_pandas(ROWS)[["seats", "distance"]].fillna(0).to_numpy()
     columns = ColumnTransformer([("scaled", StandardScaler(), [1]), ("kept", "passthrough", [0])])

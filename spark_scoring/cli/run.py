@@ -110,7 +110,7 @@ def package(wide_path: str, model: str, sample: str, features: str | None, as_js
     from spark_scoring.run.widen import sample as sampled
 
     sample = place("--sample", sample)
-    wide, names = WideTable.load(wide_path), features.split(",") if features else None
+    wide, names = WideTable.load(wide_path), None if features is None else features.split(",")
     with show.working(f"package {options['name']}"), TemporaryDirectory() as scratch:
         fitted = read_source(model, Path(scratch) / "source", registry=options["registry"], trust=options.pop("trust"))
         rows = sampled(session("spark-scoring package"), sample, most=SAMPLE_ROWS)

@@ -8,11 +8,13 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from spark_scoring.errors import ConfigError, contradiction
 from spark_scoring.models import mlmodel
 from spark_scoring.models.build import Sample, inputs_for
 from spark_scoring.models.cache import runtime_of
@@ -67,7 +69,7 @@ def save_model(
     match = matched(model)
     runtime = runtime_of(match.runtime)
     code = FeatureCode.parse(prepare) if prepare else None
-    names = tuple(features or runtime.input_names(model))
+    names = _input_names(runtime, model, features)
     inputs = inputs_for(names, wide=wide, sample=sample, prepare=code)
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +77,9 @@ def save_model(
         folder, parts = Path(scratch) / "model", Path(scratch) / "parts"
         parts.mkdir()
         saved: Saved = runtime.save(model, parts, inputs=inputs, output=score_output)
+        if score_output is not None and saved.output != score_output:
+            why, do = "the model has no outputs that are told apart by name", "Leave it out"
+            raise contradiction("--score-output", given=f"'{score_output}'", why=why, do=do)
         if code:
             shutil.copyfile(code.path, parts / CODE_FILE)
         spec = spec_of(match, inputs=inputs, saved=saved, prepare=code.function if code else "")
@@ -83,6 +88,21 @@ def save_model(
         shutil.copytree(parts, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         mlmodel.finish(folder, spec=spec, saved=saved, model=begun)
         folder.rename(target)
+
+
+def _input_names(runtime: Any, model: Any, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The columns that the model reads: its own names, or the given ones if it has none."""
+    if given is None:
+        return tuple(runtime.input_names(model))
+    shown, own = f"'{','.join(given)}'", None
+    if not all(given) or len({name.lower() for name in given}) < len(given):
+        raise contradiction("--features", given=shown, why="each column has a name, once", do="Give them as a,b,c")
+    with suppress(ConfigError):
+        own = tuple(runtime.input_names(model))
+    if own and [name.lower() for name in own] != [name.lower() for name in given]:
+        why = f"the model names its columns itself, {', '.join(own)}"
+        raise contradiction("--features", given=shown, why=why, do="Leave it out")
+    return tuple(given)
 
 
 def log_model(
