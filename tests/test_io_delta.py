@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from delta.tables import DeltaTable
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from world import newest_job
@@ -215,3 +216,32 @@ def test_another_table_in_the_same_place_is_seen(spark: SparkSession, table: str
 def test_a_table_that_is_gone_has_no_version(spark: SparkSession, table: str) -> None:
     shutil.rmtree(table)
     assert delta.current_version(spark, table) == -1
+
+
+def test_rows_are_replaced_beside_appends(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, looked = str(tmp_path / "table"), delta._snapshot
+    for version, first in enumerate((0, 4)):
+        rows = spark.range(first, first + 4, 1, 1).selectExpr("id", "'old' as name", "id % 2 as part", "'x' as extra")
+        txn = Transaction(app_id=APP, version=version)
+        delta.append_once(rows, path, txn=txn, metadata="", partition_by=("part",))
+
+    def and_then_another(*given: Any) -> Any:
+        found = looked(*given)
+        monkeypatch.setattr(delta, "_snapshot", looked)
+        rows = spark.range(8, 9).selectExpr("id", "'old' as name", "id % 2 as part", "'x' as extra")
+        delta.append_once(rows, path, txn=Transaction(app_id=APP, version=2), metadata="", partition_by=("part",))
+        return found
+
+    delta.set_property(spark, path, "delta.enableDeletionVectors", "true")
+    DeltaTable.forPath(spark, path).delete("id = 3")
+    monkeypatch.setattr(delta, "_snapshot", and_then_another)
+    new = spark.createDataFrame([(1, "new", 1, 7), (9, "none", 1, 7)], "id bigint, name string, part bigint, more int")
+    delta.replace_rows(new, path, condition="t.id = s.id and t.name = 'old'", metadata="replayed")
+
+    found = spark.read.format("delta").load(path).collect()
+    assert sorted((row.id, row.name, row.extra, row.more) for row in found) == [
+        (i, "new" if i == 1 else "old", "x", 7 if i == 1 else None) for i in range(9) if i != 3
+    ]
+    newest, *_ = delta.history(spark, path)
+    # the file of that row was written anew, and no other
+    assert (newest.version, newest.user_metadata, newest.rows_written) == (5, "replayed", 1)

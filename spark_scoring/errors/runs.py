@@ -142,6 +142,13 @@ def other_output(path: str, *, missing: Iterable[str]) -> RunError:
     )
 
 
+def always_slower(path: str, *, tries: int) -> RunError:
+    return RunError(
+        f"{path}: other writers were faster {tries} times. Nothing was written. Run it again when they are quieter, or "
+        "stop the stream meanwhile."
+    )
+
+
 def closed_output(path: str, *, why: str) -> RunError:
     return RunError(f"{path}: no write to this table would succeed: {why}. Alter it, or give the output another path.")
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import pyspark.sql.functions as F
@@ -85,11 +86,14 @@ class Layout:
 
 @dataclass(frozen=True, kw_only=True)
 class Demands:
-    """What a table asks of a write: its partition columns, columns that are never null, and that no row is replaced."""
+    """What a table asks of a write: its partition columns, columns that are never null, that no row is replaced, and
+    that each row's change is told.
+    """
 
     partitioned: tuple[str, ...]
     filled: tuple[str, ...]
     append_only: bool
+    change_feed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -296,11 +300,8 @@ def append_once(
         if _transactions(spark, transaction.snapshot()).get(txn.app_id, -1) >= txn.version:
             return None
         stamps = [delta.actions.SetTransaction(txn.app_id, txn.version, some(int(time.time() * 1000)))]
-    options = delta.DeltaOptions(to_scala.toScalaMap({"mergeSchema": "true"}), session.sessionState().conf())
-    columns, properties = to_scala.toSeq(list(partition_by)), to_scala.toScalaMap(OFTEN if create else {})
-    command = delta.commands.WriteIntoDelta(
-        log, mode, options, columns, properties, frame._jdf, nothing, nothing, False
-    )
+    columns = to_scala.toSeq(list(partition_by))
+    command = _command(frame, log, mode=mode, columns=columns, properties=OFTEN if create else {})
     try:
         written = command.write(transaction, session, nothing, False)
         if not isinstance(metadata, str):
@@ -312,6 +313,59 @@ def append_once(
         if lost_race(error):
             raise
         raise errors.not_written(path, cause=cause_of(error)) from error
+
+
+def replace_rows(frame: DataFrame, path: str, *, condition: str, metadata: str) -> None:
+    """Put the rows `s` of the frame in the place of those rows `t` of the table that they stand for; see `append_once`.
+
+    New columns are merged in, and those that the frame lacks stay as they are. What counts as read are the files with
+    such rows alone: what others append meanwhile is no conflict, as it is for Delta's MERGE.
+    """
+    spark = frame.sparkSession
+    jvm: Any = spark._jvm
+    delta, to_scala = jvm.org.apache.spark.sql.delta, jvm.org.apache.spark.api.python.PythonUtils
+    some, nothing, mode = jvm.scala.Option.apply, jvm.scala.Option.empty(), jvm.org.apache.spark.sql.SaveMode.Append
+    log, snapshot = _log(spark, path), _snapshot(spark, path)
+    touched = _files_of(snapshot, frame, path, condition=condition)
+    files = to_scala.toSeq(touched)
+    then = DataFrame(log.createDataFrame(snapshot, files, False, nothing), spark).alias("t")
+    given = {name.lower() for name in frame.columns}
+    own = [F.col(f"t.`{name}`") for name in then.columns if name.lower() not in given]
+    new = frame.alias("s").join(then, F.expr(condition)).select("s.*", *own)
+    kept = then.join(frame.alias("s"), F.expr(condition), "left_anti")
+    transaction = log.startTransaction(nothing, some(snapshot))
+    transaction.trackFilesRead(files)
+    columns = snapshot.metadata().partitionColumns()
+    command = _command(kept.unionByName(new, allowMissingColumns=True), log, mode=mode, columns=columns)
+    written = command.write(transaction, spark._jsparkSession, nothing, False)
+    removed = to_scala.toSeq([file.removeWithTimestamp(int(time.time() * 1000), True) for file in touched])
+    said = getattr(delta, "DeltaOperations$Write")(mode, some(columns), nothing, some(metadata), *[nothing] * 5)
+    transaction.commit(written.appendedAll(removed), said)
+
+
+def _command(
+    frame: DataFrame, log: Any, *, mode: Any, columns: Any, properties: Mapping[str, str] = MappingProxyType({})
+) -> Any:
+    spark = frame.sparkSession
+    jvm: Any = spark._jvm
+    delta, to_scala = jvm.org.apache.spark.sql.delta, jvm.org.apache.spark.api.python.PythonUtils
+    session, nothing = spark._jsparkSession, jvm.scala.Option.empty()
+    options = delta.DeltaOptions(to_scala.toScalaMap({"mergeSchema": "true"}), session.sessionState().conf())
+    return delta.commands.WriteIntoDelta(
+        log, mode, options, columns, to_scala.toScalaMap(dict(properties)), frame._jdf, nothing, nothing, False
+    )
+
+
+def _files_of(snapshot: Any, frame: DataFrame, path: str, *, condition: str) -> list[Any]:
+    """The files of the snapshot with a row `t` that a row `s` of the frame stands for."""
+    table = frame.sparkSession.read.format("delta").option("versionAsOf", snapshot.version()).load(path)
+    table = table.select("*", F.col("_metadata.file_name").alias("__file")).alias("t")
+    found = table.join(frame.alias("s"), F.expr(condition), "left_semi").select("__file").distinct().collect()
+    names = {row["__file"] for row in found}
+    if not names:
+        return []
+    wanted = ", ".join(f"'{name}'" for name in sorted(names))
+    return list(snapshot.allFiles().filter(f"element_at(split(path, '/'), -1) in ({wanted})").collect())
 
 
 def note(spark: SparkSession, path: str, *, txn: Transaction, metadata: str) -> Version | None:
@@ -382,6 +436,7 @@ def demands(spark: SparkSession, path: str) -> Demands:
         partitioned=tuple(_as_java(spark, found.partitionColumns())),
         filled=tuple(filled),
         append_only=properties.get("delta.appendonly", "").lower() == "true",
+        change_feed=properties.get("delta.enablechangedatafeed", "").lower() == "true",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyspark.sql.functions as F
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
@@ -16,7 +17,7 @@ from spark_scoring.io.sources import schema_of
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import check, inputs, output
 from spark_scoring.run.faults import reached
-from spark_scoring.run.insist import insisting
+from spark_scoring.run.insist import TRIES, insisting
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.reach import reach_of
 from spark_scoring.spec.job import Job
@@ -50,7 +51,7 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
     left.
 
     Raises: ConfigError: the job has no stream, or rows are rejected with no such reason. RunError: there is no output,
-    or a table or model is not fit.
+    or it, a table or a model is not fit, or other writers were faster each time.
     """
     if re.sub(":.+", ":", reason) not in [re.sub(":.+", ":", code) for code in CODES]:
         raise errors.unknown_name("reason", kind="code", given=reason, known=CODES)
@@ -61,6 +62,8 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
         raise errors.no_commits(target, job=job.name)
     models = inputs.load_models(spark, job)
     check.analyse(spark, job, models, target=target)
+    if delta.demands(spark, target).append_only:
+        raise errors.closed_output(target, why="it has delta.appendOnly, and a replay replaces rows")
     tables = inputs.pin_tables(spark, job, inputs.one_wide(models))
     plan = Plan(
         commit_id=f"{job.name}/replay/{clock:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}",
@@ -71,9 +74,15 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
         models=inputs.model_pins(models),
         settings=inputs.settings_of(job),
     )
-    return insisting(
-        plan.commit_id, lambda: _attempt(spark, job, plan, models=models, tables=tables, reason=reason, within=within)
-    )
+    try:
+        return insisting(
+            plan.commit_id,
+            lambda: _attempt(spark, job, plan, models=models, tables=tables, reason=reason, within=within),
+        )
+    except PySparkException as error:
+        if not delta.lost_race(error):
+            raise
+        raise errors.always_slower(target, tries=TRIES) from error
 
 
 def _attempt(
@@ -92,7 +101,7 @@ def _attempt(
         moved = _moved(then, frame)
         made = _with(plan, reason=reason, moved=moved)
         reached("before_replay")
-        _merge(spark, str(job.output.stream), frame.where("outcome = 'scored'"), metadata=made.dump())
+        _replace(str(job.output.stream), frame.where("outcome = 'scored'"), metadata=made.dump())
         reached("after_replay")
         return replace(found, commit_id=plan.commit_id)
     finally:
@@ -135,6 +144,10 @@ def _with(plan: Plan, *, reason: str, moved: Mapping[str, int]) -> Plan:
     return replace(plan, input=Replay(reason=reason, moved=moved), counts=counts)
 
 
-def _merge(spark: SparkSession, path: str, frame: DataFrame, *, metadata: str) -> None:
-    condition = f"{SAME_ROW} and t.outcome = 'rejected'"
-    delta.merge_update(spark, path, frame, condition=condition, metadata=metadata)
+def _replace(path: str, frame: DataFrame, *, metadata: str) -> None:
+    spark, condition = frame.sparkSession, f"{SAME_ROW} and t.outcome = 'rejected'"
+    if delta.demands(spark, path).change_feed:
+        # MERGE reads all of the table, so each commit beside it is a conflict; but it tells the change of each row
+        delta.merge_update(spark, path, frame, condition=condition, metadata=metadata)
+    else:
+        delta.replace_rows(frame, path, condition=condition, metadata=metadata)

@@ -1,9 +1,12 @@
 """Rejected rows are scored again after a fix: those that pass replace their rejection, and all accounts balance."""
 
+from typing import Any
+
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import ConfigError, RunError
+from spark_scoring.io import delta
 from spark_scoring.run import faults
 from spark_scoring.run.replay import Replayed, replay
 from spark_scoring.watch import parity, verify
@@ -48,6 +51,24 @@ def test_rows_that_pass_now_replace_their_rejection(rejected: Arena, monkeypatch
     }
     assert not rejected.damage() and verify.verify_stream(spark, job).holds
     assert (exact.rows, exact.different, exact.not_checkable) == (64, 0, ())
+
+
+@pytest.mark.slow
+def test_a_stream_that_commits_meanwhile_is_no_conflict(rejected: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
+    fixed(rejected, monkeypatch)
+    files_of, before = delta._files_of, delta.current_version(rejected.world.spark, rejected.output)
+
+    def and_a_commit(*given: Any, **more: Any) -> list[Any]:
+        found = files_of(*given, **more)
+        rejected.send(60, 70)
+        rejected.run()
+        return found
+
+    monkeypatch.setattr(delta, "_files_of", and_a_commit)
+    done = replayed(rejected)
+
+    assert done.scored == 4 and not rejected.damage() and rejected.holds()
+    assert delta.current_version(rejected.world.spark, rejected.output) == before + 2
 
 
 @pytest.mark.slow
