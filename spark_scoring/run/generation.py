@@ -117,7 +117,8 @@ def recover(spark: SparkSession, job: Job, *, consent: Consent) -> Takeover:
     # that a stream was started with --lane is known to its output and state alone
     job = job.on_lane(owner.lane_of(spark, job, known) or job.lane)
     owner.check(spark, job, known, topics=topics_of(job))
-    if not (known.begun or known.expired or consent.again or files.exists(spark, checkpoint_of(job))):
+    again = consent.again and job.lane == REALTIME
+    if not (known.begun or known.expired or again or files.exists(spark, checkpoint_of(job))):
         raise errors.no_commits(str(job.output.stream), job=job.name)
     with held(spark, job):
         return insisting(job.name, lambda: _recover(spark, job, consent))

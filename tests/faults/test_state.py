@@ -192,6 +192,11 @@ def test_a_fed_table_whose_place_another_has_taken_stops_the_stream(half: Arena,
     assert not half.damage() and rows == len(arrivals()) + 3 + (0 if older else 6)
 
 
+def test_scores_are_made_again_on_the_real_time_lane_alone(arena: Arena) -> None:
+    with pytest.raises(RunError, match="no commit of job"):
+        arena.recover(again=True)
+
+
 @pytest.fixture
 def another(half: Arena, tmp_path: Path) -> Arena:
     """Another job, whose state is the same folder."""
