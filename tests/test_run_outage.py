@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
+from spark_scoring.errors import ConfigError
 from spark_scoring.run import stream
+from spark_scoring.run.outages import wait_for_broker
 from spark_scoring.spec.plan import Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import verify
@@ -48,3 +50,14 @@ def test_a_broker_that_comes_back_loses_nothing(spark: SparkSession, tmp_path: P
 
         assert verify.verify_stream(spark, world.job).holds
         assert len(world.output("stream")) == 20
+
+
+def test_options_that_no_client_takes_are_no_outage(spark: SparkSession, tmp_path: Path) -> None:
+    for options, named in (
+        ({"receive.buffer.bytes": "a secret", "client.id": "x"}, r"receive.buffer.bytes \(ConfigException"),
+        ({"session.timeout.ms": 5, "heartbeat.interval.ms": 9}, r"heartbeat.interval.ms, session.timeout.ms \("),
+    ):
+        job = make_world(spark, tmp_path, kafka={"servers": "127.0.0.1:1", "options": options}).job
+        with pytest.raises(ConfigError, match=f"does not take {named}") as refused:
+            wait_for_broker(spark, job, ["rows"], patience_s=1, stop=threading.Event())
+        assert "secret" not in str(refused.value)

@@ -158,6 +158,13 @@ def state_of_another(job: str, *, state: str, whose: str) -> StateError:
     )
 
 
+def unfit_options(names: Iterable[str], *, cause: str) -> ConfigError:
+    return ConfigError(
+        f"kafka.options: a client of Kafka does not take {listed(names)} ({cause}). Correct what they say; values are "
+        "not shown."
+    )
+
+
 def refused_by_broker(servers: str, *, cause: str) -> RunError:
     return RunError(
         f"no access to Kafka at {servers} ({cause}). Correct the security options under kafka.options of the job: "

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -105,6 +106,25 @@ class Watch:
             admin.close(jvm.java.time.Duration.ofSeconds(1))
 
 
+def check_options(spark: SparkSession, kafka: Kafka) -> None:
+    """Nothing, if a consumer takes the options; no broker is asked.
+
+    Raises: ConfigError: it does not. RunError: its security options cannot be used.
+    """
+    jvm: Any = spark._jvm
+    # what is wrong for all clients it says first, and what has to do with security by itself
+    _connected(spark, kafka, TIMEOUT_MS).close()
+    properties = _properties(spark, kafka)
+    for side in ("key", "value"):
+        properties.setProperty(f"{side}.deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer")
+    if not properties.containsKey("group.id"):
+        properties.setProperty("group.id", "check")
+    try:
+        jvm.org.apache.kafka.clients.consumer.KafkaConsumer(properties).close(jvm.java.time.Duration.ZERO)
+    except Py4JJavaError as error:
+        raise _unfit(kafka, error) from None
+
+
 def is_retriable(spark: SparkSession, error: BaseException) -> bool:
     """Whether a Kafka client gave up on something that may go well later: time-outs, lost connections, no leader."""
     cause = getattr(error, "_origin", None)
@@ -174,17 +194,35 @@ def _asked(jvm: Any, admin: Any, keys: Iterable[Any], spec: Any) -> Any:
 
 def _connected(spark: SparkSession, kafka: Kafka, timeout_ms: int) -> Any:
     jvm: Any = spark._jvm
-    properties = jvm.java.util.Properties()
-    for name, value in kafka.options:
-        properties.setProperty(name.removeprefix("kafka."), value)
-    properties.setProperty("bootstrap.servers", kafka.servers)
+    properties = _properties(spark, kafka)
     properties.setProperty("default.api.timeout.ms", str(timeout_ms))
     properties.setProperty("request.timeout.ms", str(timeout_ms // 2))
     try:
         return jvm.org.apache.kafka.clients.admin.AdminClient.create(properties)
     except Py4JJavaError as error:
         # nobody was asked yet: the options themselves are wrong
+        if "ConfigException" in _causes(error):
+            raise _unfit(kafka, error) from None
         raise errors.refused_by_broker(kafka.servers, cause=_causes(error)[-1]) from None
+
+
+def _properties(spark: SparkSession, kafka: Kafka) -> Any:
+    jvm: Any = spark._jvm
+    properties = jvm.java.util.Properties()
+    for name, value in kafka.options:
+        properties.setProperty(name.removeprefix("kafka."), value)
+    properties.setProperty("bootstrap.servers", kafka.servers)
+    return properties
+
+
+def _unfit(kafka: Kafka, error: Py4JJavaError) -> errors.ConfigError:
+    """Which options a client does not take: those that it names, else all that there are."""
+    cause, said = error.java_exception, ""
+    while cause is not None:
+        said, cause = f"{said} {cause.getMessage()}", cause.getCause()
+    given = [name for name, _ in kafka.options]
+    named = [name for name in given if re.search(rf"(?<![\w.]){re.escape(name.removeprefix('kafka.'))}(?!\w)", said)]
+    return errors.unfit_options(named or given, cause=_causes(error)[-1])
 
 
 def _get(future: Any, kafka: Kafka) -> Any:

@@ -30,9 +30,11 @@ def wait_for_broker(
 ) -> dict[str, TopicState] | None:
     """The topics as the broker has them when it answers, None when `stop` was set meanwhile.
 
-    Raises: RunError: a topic is missing, or there was no answer within `patience_s`.
+    Raises: ConfigError: Kafka's clients do not take the job's options. RunError: a topic is missing, or there was no
+    answer within `patience_s`.
     """
     assert job.kafka is not None
+    kafka.check_options(spark, job.kafka)
     until = time.monotonic() + patience_s
     while not stop.is_set():
         left_s = until - time.monotonic()
