@@ -326,6 +326,11 @@ def test_a_place_that_is_taken_is_left_alone(spark: SparkSession, tmp_path: Path
     for out, place in (("flights", "rows.batch"), ("planes", "tables.planes"), ("scores", "output.batch")):
         with pytest.raises(ConfigError, match=f"{out}: {place} of job.yaml is there"):
             made(world, out=out)
+    for out, why in (("scores/x/y", "output.batch of job.yaml is there"), ("free/x", "it lies in the table .*/free")):
+        if out == "free/x":
+            world.spark.range(1).write.format("delta").save(world.table("free"))
+        with pytest.raises(ConfigError, match=f"{out}: {why}"):
+            made(world, out=out)
     made(world)
     with pytest.raises(RunError, match=r"holds another training set: once is not there\. All rows of one"):
         made(world, "once")

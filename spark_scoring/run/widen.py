@@ -13,7 +13,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta, sources
+from spark_scoring.io import delta, files, sources
 from spark_scoring.run import batch, widenings
 from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actuals
 from spark_scoring.run.insist import insisting
@@ -208,9 +208,12 @@ def _check_out(prepared: Prepared, job: Job, going: Widening) -> None:
     spark = prepared.spark
     planned = _written(_whole(prepared, going, within=(going.span.start, going.span.end))).schema
     for place, path in _taken(job, going):
-        if _plain(path) == _plain(going.out):
+        if f"{_plain(going.out)}/".startswith(f"{_plain(path)}/"):
             why, do = f"{place} of {job.path} is there", "Give the training set a place of its own"
             raise errors.contradiction("--out", given=going.out, why=why, do=do)
+    if (table := _table_above(spark, going.out)) is not None:
+        why, do = f"it lies in the table {table}", "Give the training set a place of its own"
+        raise errors.contradiction("--out", given=going.out, why=why, do=do)
     if not delta.is_table(spark, going.out):
         check_free(spark, going.out)
         return
@@ -233,6 +236,16 @@ def _taken(job: Job, going: Widening) -> Iterator[tuple[str, str]]:
     yield from (
         (f"output.{side}", path) for side, path in (("batch", job.output.batch), ("stream", job.output.stream)) if path
     )
+
+
+def _table_above(spark: SparkSession, path: str) -> str | None:
+    """The Delta table in whose folder the path lies."""
+    above = path.rstrip("/").rpartition("/")[0]
+    while above and not above.endswith(("/", ":")):
+        if files.exists(spark, f"{above}/_delta_log"):
+            return above
+        above = above.rpartition("/")[0]
+    return None
 
 
 def _plain(path: str) -> str:
