@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from world import newest_job
 
+from spark_scoring.errors import RunError
 from spark_scoring.io import delta
 from spark_scoring.io.delta import Transaction, Written
 
@@ -245,3 +246,13 @@ def test_rows_are_replaced_beside_appends(spark: SparkSession, tmp_path: Path, m
     newest, *_ = delta.history(spark, path)
     # the file of that row was written anew, and no other
     assert (newest.version, newest.user_metadata, newest.rows_written) == (5, "replayed", 1)
+
+
+def test_a_row_that_stands_for_several_replaces_none(spark: SparkSession, tmp_path: Path) -> None:
+    path = str(tmp_path / "table")
+    spark.createDataFrame([(1, "old"), (1, "old"), (2, "old")], "id int, name string").write.format("delta").save(path)
+    new = spark.createDataFrame([(1, "new"), (1, "new")], "id int, name string")
+
+    with pytest.raises(RunError, match="rejected more than once there"):
+        delta.replace_rows(new, path, condition="s.id = t.id", metadata="")
+    assert delta.current_version(spark, path) == 0

@@ -149,6 +149,13 @@ def always_slower(path: str, *, tries: int) -> RunError:
     )
 
 
+def several_in_place(path: str) -> RunError:
+    return RunError(
+        f"{path}: some record was rejected more than once there, so that its new score has no one place. Nothing was "
+        "written. 'spark-scoring verify' names the doubled records; remove them first."
+    )
+
+
 def closed_output(path: str, *, why: str) -> RunError:
     return RunError(f"{path}: no write to this table would succeed: {why}. Alter it, or give the output another path.")
 

@@ -320,6 +320,8 @@ def replace_rows(frame: DataFrame, path: str, *, condition: str, metadata: str) 
 
     New columns are merged in, and those that the frame lacks stay as they are. What counts as read are the files with
     such rows alone: what others append meanwhile is no conflict, as it is for Delta's MERGE.
+
+    Raises: RunError: a row stands for several.
     """
     spark = frame.sparkSession
     jvm: Any = spark._jvm
@@ -338,6 +340,9 @@ def replace_rows(frame: DataFrame, path: str, *, condition: str, metadata: str) 
     columns = snapshot.metadata().partitionColumns()
     command = _command(kept.unionByName(new, allowMissingColumns=True), log, mode=mode, columns=columns)
     written = command.write(transaction, spark._jsparkSession, nothing, False)
+    rows, _ = _written(spark, transaction, written).counts(then.columns[0])
+    if rows != then.count():
+        raise errors.several_in_place(path)
     removed = to_scala.toSeq([file.removeWithTimestamp(int(time.time() * 1000), True) for file in touched])
     said = getattr(delta, "DeltaOperations$Write")(mode, some(columns), nothing, some(metadata), *[nothing] * 5)
     transaction.commit(written.appendedAll(removed), said)
