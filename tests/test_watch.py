@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring.io import delta
 from spark_scoring.run import ledger, stream
+from spark_scoring.spec.plan import Plan
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.watch import parity, verify
 from tests.world import World, flights, make_world, record, send
@@ -132,6 +133,17 @@ def test_what_a_stream_commits_meanwhile_is_no_break(copy: World, monkeypatch: p
     beside(monkeypatch, output, commit)
     assert verify.verify_stream(copy.spark, copy.job).holds
     assert found(copy)[:2] == (0, 1)
+
+
+def test_a_table_that_was_made_anew_under_its_stream(copy: World) -> None:
+    output = str(copy.job.output.stream)
+    newest = delta.history(copy.spark, output)[0]
+    commit_id = Plan.parse(newest.user_metadata).commit_id  # type: ignore[union-attr] # the stream's own
+    rows = copy.spark.read.format("delta").load(output).where(F.col("commit_id") == commit_id).localCheckpoint()
+    shutil.rmtree(output)
+    rows.write.format("delta").option("userMetadata", newest.user_metadata or "").save(output)
+    (broken,) = verify.verify_stream(copy.spark, copy.job).broken
+    assert broken.startswith(f"{commit_id}: no commit of its generation before it is in the log")
 
 
 def test_a_column_that_is_gone(copy: World) -> None:

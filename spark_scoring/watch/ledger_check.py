@@ -6,7 +6,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.io import delta, kafka
-from spark_scoring.run.ledger import Commit
+from spark_scoring.run.ledger import Commit, generation_of
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan, Replay
@@ -31,6 +31,18 @@ def created_again(
     if state.topic_id in read or not any(read):
         return []
     return [f"topic {topic} was deleted and created again; what was not read of the old one is gone"]
+
+
+def made_anew(plans: Sequence[Plan], takeovers: Mapping[int, Takeover]) -> list[str]:
+    """That a whole log lacks the first commits of a generation: the table is not the one that they were made in."""
+    broken, begun = list[str](), {takeover.generation for takeover in takeovers.values()}
+    for plan in plans:
+        generation, batch = generation_of(plan), plan.commit_id.rpartition("/")[2].split(".")[0]
+        if generation not in begun and batch != "0":
+            told = "the table was made anew, or another took its place"
+            broken.append(f"{plan.commit_id}: no commit of its generation before it is in the log; {told}")
+        begun.add(generation)
+    return broken
 
 
 def gaps(commits: Sequence[Commit], takeovers: Mapping[int, Takeover]) -> list[str]:

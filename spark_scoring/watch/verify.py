@@ -96,6 +96,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
         ),
         broken=(
             *ledger_check.created_again(job, plans, takeovers, state),
+            *([] if expired else ledger_check.made_anew(plans, takeovers)),
             *ledger_check.gaps(commits, takeovers),
             *ledger_check.counts(rows, commits, expired=expired),
             *map(ledger_check.said, ledger_check.unplanned(spark, job.output.stream, log)),
