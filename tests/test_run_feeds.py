@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -278,3 +279,19 @@ def test_what_a_feed_appends_meanwhile_is_no_break(world: World, broker: KafkaBr
     append_by_feed(world, spans, topic_id=broker.topic_id(topic))
     verdict = verify.verify_stream(world.spark, world.job)
     assert (verdict.holds, verdict.feeds[0].records, verdict.feeds[0].rows) == (True, 8, 8)
+
+
+def test_verify_tells_that_a_fed_table_was_made_anew(world: World, broker: KafkaBroker, tmp_path: Path) -> None:
+    before = shutil.copytree(world.table("arrivals"), tmp_path / "before")
+    run_rounds(world, broker, rounds=2)
+    read = spans_of(world)
+    shutil.rmtree(world.table("arrivals"))
+    lost = {f"records 0 to {end} of partition {p} are not in the log of arrivals" for p, (_, end) in read.items()}
+    (gone,) = verify.verify_stream(world.spark, world.job).feeds
+    shutil.copytree(before, world.table("arrivals"))
+    append_by_feed(world, read, topic_id=broker.topic_id(f"{world.job.name}_arrivals"))
+    (swapped,) = verify.verify_stream(world.spark, world.job).feeds
+
+    assert (gone.holds, set(gone.broken)) == (False, lost | {"arrivals: no table is there"})
+    lost = {one.replace(f" {read[p][1]} ", f" {read[p][0]} ") for p in read for one in lost if f"partition {p} " in one}
+    assert (swapped.holds, set(swapped.broken)) == (False, lost)

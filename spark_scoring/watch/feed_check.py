@@ -1,5 +1,6 @@
 """The feeds' part of verify: every feed record that a commit covers is in the fed table or among the rejected, once."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -10,10 +11,11 @@ import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
 
 from spark_scoring.io import delta, kafka
-from spark_scoring.run.feeds import about_of, is_feeds, path_of, rejected_of
+from spark_scoring.run.feeds import is_feeds, path_of, rejected_of
 from spark_scoring.run.takeover import Accepted
 from spark_scoring.spec.job import Job, TableSource
 from spark_scoring.spec.plan import Offsets, Plan
+from spark_scoring.watch.spans import left_out
 
 Spans = dict[int, tuple[int, int]]
 
@@ -62,18 +64,13 @@ def check_feed(
     topic = table.feed.topic
     path, bad_path = path_of(spark, table), rejected_of(job)
     log, bad_log = delta.history(spark, path), delta.history(spark, bad_path)
-    appends, bad = _appends(log, table.name, job=job), _appends(bad_log, table.name, job=job)
-    changed = [f"feed_rejected, {one}" for one in _others(spark, bad_path, bad_log)]
+    found, bad = _appends(log, topic, job=job), _appends(bad_log, topic, job=job)
     state = kafka.topic_states(spark, job.kafka, [topic])[topic]
-    old = {one.commit_id for one in (*appends, *bad) if one.topic_id != state.topic_id}
-    appends = [one for one in appends if one.topic_id == state.topic_id]
-    # a log that has expired knows nothing of the oldest commits
-    whole = bool(log) and log[-1].version == 0
-    losses = [one for one in accepted if one.topic == topic]
-    until = _ends(appends)
-    covered = [plan for plan in plans if _topic_id(plan, topic) == state.topic_id]
-    missing = [f"{plan.commit_id}: not in the log of {table.name}" for plan in covered if _beyond(plan, topic, until)]
-    done = _done(appends, covered, topic) if covered or not expired else appends
+    old = {one.commit_id for one in (*found, *bad) if one.topic_id != state.topic_id}
+    appends = [one for one in found if one.topic_id == state.topic_id]
+    read = _read(plans, topic, topic_id=state.topic_id)
+    missing = _missing(read, appends, since_ever=not log or log[-1].version == 0)
+    done = _done(appends, read) if read or not expired else appends
     spans = _spans(done)
     rejected = _rejected(spark, bad_path, bad_log, job=job, topic=topic, spans=spans)
     return FeedVerdict(
@@ -83,7 +80,12 @@ def check_feed(
         records=_records(spark, job, topic, spans, state),
         rows=sum(one.rows for one in done),
         rejected=sum(count for commit_id, count in rejected.items() if commit_id not in old),
-        broken=(*_not_continued(appends, losses), *(missing if whole else ()), *changed),
+        broken=(
+            *([f"{table.name}: no table is there"] if missing and not log else []),
+            *_not_continued(appends, [one for one in accepted if one.topic == topic]),
+            *(f"records {a} to {b} of partition {p} are not in the log of {table.name}" for p, a, b in missing),
+            *(f"feed_rejected, {one}" for one in _others(spark, bad_path, bad_log)),
+        ),
         others=tuple(_others(spark, path, log)),
     )
 
@@ -98,12 +100,12 @@ def _others(spark: SparkSession, path: str, log: Sequence[delta.Entry]) -> list[
     return [f"version {entry.version}: {entry.operation}" for entry in reversed(changes)]
 
 
-def _appends(log: Iterable[delta.Entry], table: str, *, job: Job) -> list[_Append]:
-    """Oldest first."""
+def _appends(log: Iterable[delta.Entry], topic: str, *, job: Job) -> list[_Append]:
+    """Oldest first; by the topic, for a table of a job may get another name."""
     found = []
     for entry in log:
-        about = about_of(entry.user_metadata, table)
-        if about is not None and about["commit_id"].startswith(f"{job.name}/"):
+        about = json.loads(entry.user_metadata or "") if is_feeds(entry.user_metadata) else {"offsets": {}}
+        if topic in about["offsets"] and about["commit_id"].startswith(f"{job.name}/"):
             found.append(_append(about, entry.rows_written))
     return found[::-1]
 
@@ -116,10 +118,6 @@ def _append(about: Mapping[str, Any], rows: int) -> _Append:
         spans={int(p): (span[0], span[1]) for p, span in spans.items()},
         rows=rows,
     )
-
-
-def _ends(appends: Iterable[_Append]) -> dict[int, int]:
-    return {p: until for one in appends for p, (_, until) in one.spans.items()}
 
 
 def _not_continued(appends: Sequence[_Append], losses: Sequence[Accepted]) -> list[str]:
@@ -136,23 +134,35 @@ def _not_continued(appends: Sequence[_Append], losses: Sequence[Accepted]) -> li
     return broken
 
 
-def _topic_id(plan: Plan, topic: str) -> str | None:
-    return plan.input.topic_ids.get(topic) if isinstance(plan.input, Offsets) else None
+def _read(plans: Iterable[Plan], topic: str, *, topic_id: str) -> dict[int, list[tuple[int, int]]]:
+    """partition -> the ranges of the commits."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for plan in plans:
+        if isinstance(plan.input, Offsets) and plan.input.topic_ids.get(topic) == topic_id:
+            for partition, span in plan.input.ranges.get(topic, {}).items():
+                found.setdefault(partition, []).append(span)
+    return found
 
 
-def _beyond(plan: Plan, topic: str, until: Mapping[int, int]) -> bool:
-    assert isinstance(plan.input, Offsets)
-    spans = plan.input.ranges.get(topic, {}).items()
-    return any(start < end and end > until.get(partition, 0) for partition, (start, end) in spans)
+def _missing(
+    read: Mapping[int, Sequence[tuple[int, int]]], appends: Sequence[_Append], *, since_ever: bool
+) -> list[tuple[int, int, int]]:
+    """(partition, start, until) of what commits have read and no append holds.
+
+    `since_ever`: nothing of the table's log has expired; else it is asked only for what follows its first append.
+    """
+    found = []
+    for partition, ranges in read.items():
+        spans = [one.spans[partition] for one in appends if partition in one.spans]
+        if spans or since_ever:
+            gone = [] if since_ever else [(0, spans[0][0])]
+            found += [(partition, low, high) for low, high in left_out(ranges, [*spans, *gone])]
+    return found
 
 
-def _done(appends: Iterable[_Append], covered: Iterable[Plan], topic: str) -> list[_Append]:
+def _done(appends: Iterable[_Append], read: Mapping[int, Sequence[tuple[int, int]]]) -> list[_Append]:
     """Those whose records the commits have reached: of others the bad records may not be written yet."""
-    ends: dict[int, int] = {}
-    for plan in covered:
-        assert isinstance(plan.input, Offsets)
-        for partition, (_, until) in plan.input.ranges.get(topic, {}).items():
-            ends[partition] = max(until, ends.get(partition, 0))
+    ends = {partition: max(until for _, until in ranges) for partition, ranges in read.items()}
     return [one for one in appends if all(until <= ends.get(p, 0) for p, (_, until) in one.spans.items())]
 
 
