@@ -2,6 +2,7 @@
 
 import os
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from spark_scoring.run import batch
 from spark_scoring.run.runs import Span
 from spark_scoring.run.stream import stream
 from spark_scoring.spec.wide import Rows
-from spark_scoring.testing import KafkaBroker
+from spark_scoring.testing import KafkaBroker, Record, produce
 from spark_scoring.watch.explain import Asked, ExplainedStep, Explanation, explain
 from spark_scoring.watch.found import _one
 from spark_scoring.watch.row_key import parse_key
@@ -125,6 +126,9 @@ def test_a_row_that_is_not_there_or_not_alone(spark: SparkSession, tmp_path: Pat
         explain(spark, world.job, Asked(key="f010", time=DAY), clock=NOW)
     with pytest.raises(ConfigError, match=r"KEY: 'tail=N1' is not allowed here\. Allowed: id=VALUE"):
         explain(spark, world.job, Asked(key="tail=N1", time=DAY), clock=NOW)
+    batch_alone = replace(world.job, stream=None, output=replace(world.job.output, stream=None))
+    with pytest.raises(ConfigError, match=r"'explain --stream' needs rows\.stream and output\.stream, and"):
+        explain(spark, batch_alone, Asked(key="f010", time=DAY), clock=NOW, stream=True)
     path = world.table("flights")
     rows = spark.read.format("delta").load(path).where("id in ('f010', 'f011')")
     rows.where("id = 'f010'").write.format("delta").mode("append").save(path)
@@ -162,6 +166,10 @@ def test_a_row_of_the_stream_with_what_scored_it_then(spark: SparkSession, tmp_p
     assert step(explained(world, "f010"), "lookup").added == {"seats": 999}
     refused = explained(world, "f003", stream=True)
     assert (refused.outcome, refused.reason, refused.input["origin"]) == ("rejected", "RULE:known_origin", "LAX")
+    far = Record(key=None, value=record(ROWS["f021"]), timestamp_ms=int(datetime.max.timestamp() * 1000) + 10**12)
+    produce(broker.servers, f"{world.job.name}_flights", [far])
+    stream(spark, world.job, once=True, now=lambda: NOW, stop=threading.Event())
+    assert explained(world, "f021", stream=True).outcome == "scored"
 
 
 PAIR = Rows(key=["carrier", "flight"], time="at", columns={

@@ -104,8 +104,9 @@ def _in_stream(spark: SparkSession, job: Job, asked: Asked) -> Found:
 
 def _output_of(spark: SparkSession, job: Job) -> str:
     if job.stream is None or job.output.stream is None:
-        part = "rows.batch, or rows.stream and output.stream"
-        raise errors.missing_part(job.path, part=part, command="explain")
+        part = "rows.stream and output.stream"
+        part, command = (f"rows.batch, or {part}", "explain") if job.batch is None else (part, "explain --stream")
+        raise errors.missing_part(job.path, part=part, command=command)
     if not delta.is_table(spark, job.output.stream):
         raise errors.no_commits(job.output.stream, job=job.name)
     return job.output.stream
@@ -122,12 +123,12 @@ def _written(spark: SparkSession, job: Job, asked: Asked, key: dict[str, str], *
 
 
 def _plan_of(row: DataFrame, plans: dict[str, Plan], *, target: str) -> tuple[Plan, str]:
-    first = row.select("commit_id", "source").first()
+    # a timestamp of Kafka may be one that Python cannot hold
+    first = row.select("commit_id", "source.topic", "source.partition", "source.offset").first()
     assert first is not None
     if first["commit_id"] not in plans:
         raise errors.commit_expired(target, commit_id=first["commit_id"])
-    source = first["source"]
-    return plans[first["commit_id"]], f"{source['topic']}[{source['partition']}] at offset {source['offset']}"
+    return plans[first["commit_id"]], f"{first['topic']}[{first['partition']}] at offset {first['offset']}"
 
 
 def _one(
