@@ -135,7 +135,9 @@ class _Finished:
         models = tuple(model for model in found.models if model.package.wide == wide)
         needed = frozenset(output.feature_names(models))
         read, tables = steps_read(wide, needed=needed), found.tables.frames(spark)
-        finished = transform(wide, found.rows, tables, needed=needed, within=reach.times, keys=reach.keys)
+        # without the record, whose timestamp may be one that Python cannot hold
+        rows = found.rows.drop("__source", "__raw")
+        finished = transform(wide, rows, tables, needed=needed, within=reach.times, keys=reach.keys)
         met = with_matches(finished, tables, wide=wide, steps=read, within=reach.times, keys=reach.keys)
         (row,) = met.toArrow().to_pylist()
         return _Finished(
