@@ -6,7 +6,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring.io import delta, kafka
-from spark_scoring.run.ledger import Commit, generation_of
+from spark_scoring.run.ledger import LOSE_COLUMNS, Commit, generation_of
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan, Replay
@@ -16,8 +16,6 @@ NO_DATA = (
     "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "CREATE TABLE",
     "CHANGE COLUMN", "ADD COLUMNS", "ADD CONSTRAINT", "UPGRADE PROTOCOL", "COMPUTE STATS", "CLUSTER BY",
 )  # fmt: skip
-# no file is written anew, and columns are gone all the same
-LOSE_COLUMNS = ("DROP COLUMNS", "RENAME COLUMN", "REPLACE COLUMNS")
 
 
 def created_again(
