@@ -40,7 +40,8 @@ class Store:
             path = str(self.path(table))
             return spark.read.schema(_schema(spark, path)).parquet(path)
         delta = self.path(table).with_suffix(".delta")
-        if not (delta / "_delta_log").exists():
+        if not next((delta / "_delta_log").glob("*.json"), None):
+            shutil.rmtree(delta, ignore_errors=True)
             _write_delta(spark.read.parquet(str(self.path(table))), path=delta, count=table.count)
         return spark.read.format("delta").load(str(delta))
 

@@ -89,7 +89,8 @@ class Shelf:
     def frame(self, spark: SparkSession, rows: Rows) -> DataFrame:
         """The same as a Delta table."""
         delta = self.rows(rows).with_suffix(".delta")
-        if not (delta / "_delta_log").exists():
+        if not next((delta / "_delta_log").glob("*.json"), None):
+            shutil.rmtree(delta, ignore_errors=True)
             spark.read.parquet(str(self.rows(rows))).write.format("delta").save(str(delta))
         return spark.read.format("delta").load(str(delta))
 

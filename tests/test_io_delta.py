@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from world import newest_job
 
 from spark_scoring.errors import RunError
-from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction, Written
+from spark_scoring.io import delta, delta_log, delta_upkeep, delta_write
+from spark_scoring.io.delta_write import Transaction, Written
 
 APP = "late:one"
 
@@ -29,7 +29,7 @@ def table(spark: SparkSession, tmp_path: Path) -> str:
 
 def _append(frame: DataFrame, path: str, version: int, app: str = APP) -> int | None:
     txn = Transaction(app_id=app, version=version)
-    written = delta.append_once(frame, path, txn=txn, metadata=f"{app} {version}", partition_by=())
+    written = delta_write.append_once(frame, path, txn=txn, metadata=f"{app} {version}", partition_by=())
     return None if written is None else written.number
 
 
@@ -108,7 +108,7 @@ def test_what_a_commit_says_may_be_made_of_what_it_wrote(
         for version, count in enumerate([6, 3, 0]):
             txn = Transaction(app_id=APP, version=version)
             frame = spark.range(count).selectExpr("id", "if(id % 3 = 0, null, string(id)) as name", "id % 2 as part")
-            delta.append_once(frame, path, txn=txn, metadata=metadata, partition_by=("part",))
+            delta_write.append_once(frame, path, txn=txn, metadata=metadata, partition_by=("part",))
     finally:
         for setting in properties:
             spark.conf.unset(f"spark.databricks.delta.properties.defaults.{setting.removeprefix('delta.')}")
@@ -123,7 +123,7 @@ def test_what_fails_before_the_commit_commits_nothing(spark: SparkSession, table
 
     txn = Transaction(app_id=APP, version=1)
     with pytest.raises(RuntimeError, match="struck"):
-        delta.append_once(spark.range(3, 5).toDF("id"), table, txn=txn, metadata=metadata, partition_by=())
+        delta_write.append_once(spark.range(3, 5).toDF("id"), table, txn=txn, metadata=metadata, partition_by=())
     assert delta.current_version(spark, table) == 0
     assert _append(spark.range(7, 8).toDF("id"), table, 1) == 1
     assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 7]
@@ -139,16 +139,18 @@ def test_of_two_that_create_a_table_one_is_refused(spark: SparkSession, tmp_path
     txn = Transaction(app_id=APP, version=0)
     for metadata in (and_another_is_faster, "late"):
         with pytest.raises(PySparkException) as refused:
-            delta.append_once(spark.range(9).toDF("id"), path, txn=txn, metadata=metadata, partition_by=(), create=True)
-        assert delta.lost_race(refused.value)
+            delta_write.append_once(
+                spark.range(9).toDF("id"), path, txn=txn, metadata=metadata, partition_by=(), create=True
+            )
+        assert delta_write.lost_race(refused.value)
     assert sorted(row.id for row in spark.read.format("delta").load(path).collect()) == [0, 1, 2]
 
 
 def test_a_table_that_a_job_creates_is_one_of_many_commits(spark: SparkSession, tmp_path: Path) -> None:
     path, txn = str(tmp_path / "table"), Transaction(app_id=APP, version=0)
-    delta.append_once(spark.range(3).toDF("id"), path, txn=txn, metadata="", partition_by=(), create=True)
+    delta_write.append_once(spark.range(3).toDF("id"), path, txn=txn, metadata="", partition_by=(), create=True)
     _append(spark.range(3).toDF("id"), path, 1)
-    assert delta.layout(spark, path).properties["delta.checkpointInterval"] == "500"
+    assert delta_upkeep.layout(spark, path).properties["delta.checkpointInterval"] == "500"
 
 
 def test_no_job_looks_through_the_log(spark: SparkSession, table: str) -> None:
@@ -169,18 +171,18 @@ def test_without_a_checksum_file_delta_is_asked(spark: SparkSession, table: str,
 def test_of_two_commits_that_begin_together_one_is_refused(
     spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looked_up = delta._transactions
+    looked_up = delta_log.transactions
 
     def and_then_another(*given: Any) -> dict[str, int]:
-        monkeypatch.setattr(delta, "_transactions", looked_up)
+        monkeypatch.setattr(delta_log, "transactions", looked_up)
         found = looked_up(*given)
         assert _append(spark.range(3, 5).toDF("id"), table, 1) == 1
         return found
 
-    monkeypatch.setattr(delta, "_transactions", and_then_another)
+    monkeypatch.setattr(delta_log, "transactions", and_then_another)
     with pytest.raises(PySparkException) as refused:
         _append(spark.range(7, 9).toDF("id"), table, 1)
-    assert delta.lost_race(refused.value)
+    assert delta_write.lost_race(refused.value)
     assert sorted(row.id for row in spark.read.format("delta").load(table).collect()) == [0, 1, 2, 3, 4]
 
 
@@ -190,10 +192,10 @@ def test_a_version_that_is_the_newest_still_is_told_without_a_list_of_the_log(
 ) -> None:
     table = str(tmp_path / folder / "table")
     assert _append(spark.range(3).toDF("id"), table, 0) == 0
-    log = delta._log(spark, table)
+    log = delta_log.of(spark, table)
     # the log of a stream has thousands of files, and Delta lists them all
     unlisted = {name: getattr(log, name) for name in ("unsafeVolatileSnapshot", "logPath", "newDeltaHadoopConf")}
-    monkeypatch.setattr(delta, "_log", lambda *_: SimpleNamespace(**unlisted))
+    monkeypatch.setattr(delta_log, "of", lambda *_: SimpleNamespace(**unlisted))
     assert delta.current_version(spark, table) == 0
 
 
@@ -220,24 +222,24 @@ def test_a_table_that_is_gone_has_no_version(spark: SparkSession, table: str) ->
 
 
 def test_rows_are_replaced_beside_appends(spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, looked = str(tmp_path / "table"), delta._snapshot
+    path, looked = str(tmp_path / "table"), delta_log.newest
     for version, first in enumerate((0, 4)):
         rows = spark.range(first, first + 4, 1, 1).selectExpr("id", "'old' as name", "id % 2 as part", "'x' as extra")
         txn = Transaction(app_id=APP, version=version)
-        delta.append_once(rows, path, txn=txn, metadata="", partition_by=("part",))
+        delta_write.append_once(rows, path, txn=txn, metadata="", partition_by=("part",))
 
     def and_then_another(*given: Any) -> Any:
         found = looked(*given)
-        monkeypatch.setattr(delta, "_snapshot", looked)
+        monkeypatch.setattr(delta_log, "newest", looked)
         rows = spark.range(8, 9).selectExpr("id", "'old' as name", "id % 2 as part", "'x' as extra")
-        delta.append_once(rows, path, txn=Transaction(app_id=APP, version=2), metadata="", partition_by=("part",))
+        delta_write.append_once(rows, path, txn=Transaction(app_id=APP, version=2), metadata="", partition_by=("part",))
         return found
 
-    delta.set_property(spark, path, "delta.enableDeletionVectors", "true")
+    delta_upkeep.set_property(spark, path, "delta.enableDeletionVectors", "true")
     DeltaTable.forPath(spark, path).delete("id = 3")
-    monkeypatch.setattr(delta, "_snapshot", and_then_another)
+    monkeypatch.setattr(delta_log, "newest", and_then_another)
     new = spark.createDataFrame([(1, "new", 1, 7), (9, "none", 1, 7)], "id bigint, name string, part bigint, more int")
-    delta.replace_rows(new, path, condition="t.id = s.id and t.name = 'old'", metadata="replayed")
+    delta_write.replace_rows(new, path, condition="t.id = s.id and t.name = 'old'", metadata="replayed")
 
     found = spark.read.format("delta").load(path).collect()
     assert sorted((row.id, row.name, row.extra, row.more) for row in found) == [
@@ -254,5 +256,5 @@ def test_a_row_that_stands_for_several_replaces_none(spark: SparkSession, tmp_pa
     new = spark.createDataFrame([(1, "new"), (1, "new")], "id int, name string")
 
     with pytest.raises(RunError, match="rejected more than once there"):
-        delta.replace_rows(new, path, condition="s.id = t.id", metadata="")
+        delta_write.replace_rows(new, path, condition="s.id = t.id", metadata="")
     assert delta.current_version(spark, path) == 0

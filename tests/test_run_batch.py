@@ -15,7 +15,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import Column, SparkSession
 
 from spark_scoring.errors import ConfigError, RunError
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_upkeep
 from spark_scoring.run import batch, check, ledger, runs
 from spark_scoring.run.runs import Span
 from spark_scoring.run.widen import widen
@@ -257,7 +257,7 @@ def test_an_interrupted_run_goes_on_with_its_own_plan(world: World, monkeypatch:
     interrupted(world)
     DeltaTable.forPath(world.spark, world.table("planes")).update(set={"seats": "1"})
     # no change of its rows
-    delta.set_property(world.spark, str(world.job.output.batch), "note", "seen")
+    delta_upkeep.set_property(world.spark, str(world.job.output.batch), "note", "seen")
     told: list[Plan] = []
     keeps_less = replace(world.job, output=replace(world.job.output, keep=("input",)))
     done = score(replace(world, job=keeps_less), resume=True, progress=told.append)

@@ -17,7 +17,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from spark_scoring import WideTable, show
 from spark_scoring.cli.checked import parts
 from spark_scoring.errors import ConfigError, RunError
-from spark_scoring.io import delta
+from spark_scoring.io import delta_upkeep
 from spark_scoring.io.delta import Size
 from spark_scoring.run import inputs
 from spark_scoring.run.check import JobReport, StepReport, analyse, check
@@ -204,7 +204,7 @@ def test_an_output_that_no_write_gets_into(spark: SparkSession, tmp_path: Path) 
         fields = [StructField(one.name, one.dataType, one.name != null) for one in columns]
         fields += [StructField(extra, StringType(), False)] if extra else []
         # tables in SQL by their path: what the session of a job does not allow
-        table = DeltaTable.create(delta._aside(spark)).location(world.table(name))
+        table = DeltaTable.create(delta_upkeep._aside(spark)).location(world.table(name))
         table = table.addColumns(StructType(fields)).partitionedBy(*by)
         for key, value in properties.items():
             table = table.property(f"delta.{key}", value)

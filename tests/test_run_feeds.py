@@ -13,7 +13,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import Row, SparkSession
 
 from spark_scoring import WideTable
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_log, delta_upkeep
 from spark_scoring.run import feeds, stream, upkeep
 from spark_scoring.run.feeds import Feed
 from spark_scoring.spec.job import Topic
@@ -127,15 +127,15 @@ def test_a_change_of_the_table_beside_a_commit_is_tried_again(
 ) -> None:
     run_rounds(world, broker, rounds=1)
     path = str(world.job.output.stream) if side == "output" else world.table("arrivals")
-    left, asked = [3, 2, 1], delta._transactions
+    left, asked = [3, 2, 1], delta_log.transactions
 
     def changed_after(spark: SparkSession, snapshot: Any) -> dict[str, int]:
         found = asked(spark, snapshot)
         if left and snapshot.path().toString().startswith(f"file:{path}/"):
-            delta.set_property(spark, path, "test.left", str(left.pop()))
+            delta_upkeep.set_property(spark, path, "test.left", str(left.pop()))
         return found
 
-    monkeypatch.setattr(delta, "_transactions", changed_after)
+    monkeypatch.setattr(delta_log, "transactions", changed_after)
     run_rounds(world, broker, rounds=1)
 
     verdict = verify.verify_stream(world.spark, world.job)
@@ -170,7 +170,7 @@ def test_a_table_that_lies_otherwise_is_left_so(world: World, how: str, kind: st
     world.spark.sql(f"drop table {name}")
 
     assert found is not None and list(found[kind]) == kept
-    assert delta.layout(world.spark, path).properties[feeds.OWNER] == world.job.name
+    assert delta_upkeep.layout(world.spark, path).properties[feeds.OWNER] == world.job.name
 
 
 def other(world: World, path: str) -> Feed:
@@ -229,25 +229,25 @@ def test_what_is_whole_is_not_written_again(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = str(tmp_path / "t")
-    for setting in delta._ASIDE:
+    for setting in delta_upkeep._ASIDE:
         if setting.endswith(("threshold", "CubeSize", "minFileSize")):
-            monkeypatch.setitem(delta._ASIDE, setting, "1")
+            monkeypatch.setitem(delta_upkeep._ASIDE, setting, "1")
 
     def append(start: int) -> None:
         frame = spark.range(start, start + 100).selectExpr("id as k", "timestamp_seconds(id) as at")
         frame.repartition(1).write.format("delta").mode("append").save(path)
 
     append(0)
-    delta.cluster_by(spark, path, ("k", "at"))
+    delta_upkeep.cluster_by(spark, path, ("k", "at"))
     append(100)
-    delta.compact(spark, path)
+    delta_upkeep.compact(spark, path)
     first = set(spark.read.format("delta").load(path).inputFiles())
     append(200)
-    waiting = delta.bytes_to_compact(spark, path)
-    delta.compact(spark, path)
+    waiting = delta_upkeep.bytes_to_compact(spark, path)
+    delta_upkeep.compact(spark, path)
 
     after = spark.read.format("delta").load(path)
-    assert first < set(after.inputFiles()) and waiting > 0 and delta.bytes_to_compact(spark, path) == 0
+    assert first < set(after.inputFiles()) and waiting > 0 and delta_upkeep.bytes_to_compact(spark, path) == 0
     assert after.count() == 300
 
 

@@ -20,6 +20,7 @@ from spark_scoring.errors import ConfigError, StateError
 from spark_scoring.io import delta
 from spark_scoring.run import batch, check, faults, ledger, stream
 from spark_scoring.run.lane import runner
+from spark_scoring.run.lane import runs as lane_runs
 from spark_scoring.run.lane.runner import realtime
 from spark_scoring.run.runs import Span
 from spark_scoring.spec.plan import Offsets, Plan
@@ -108,6 +109,18 @@ def test_a_row_as_large_as_its_topic_takes_is_scored_and_landed(world: World, br
     assert [landed[0]["input"]["tail"], landed[1]["input"]["tail"], landed[2]["id"]] == [noise] * 3
     assert [one["id"] for one in said] == [good["id"], ruled["id"], None, None]
     assert verify.verify_stream(world.spark, world.job).holds and exact(world).holds
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"0": null}'])
+def test_a_damaged_begin_of_the_landing_is_told(spark: SparkSession, world: World, text: str) -> None:
+    assert lane_runs.landing_start(spark, world.job, {0: 7}) == {0: 7}
+    begin = Path(world.job.state, "realtime", "begin.json")
+    begin.write_text(text)
+    with pytest.raises(StateError, match=r"begin.json is damaged"):
+        lane_runs.landing_start(spark, world.job, {0: 9})
+    Path(world.job.state, "realtime", ".begin.json.crc").unlink()
+    begin.write_text('{"0": 3}')
+    assert lane_runs.landing_start(spark, world.job, {0: 9}) == {0: 3}
 
 
 @pytest.mark.slow

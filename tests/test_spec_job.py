@@ -266,6 +266,12 @@ ERRORS: list[tuple[str, Any, str]] = [
     ("kafka/options", {"minPartitions": 3}, "job.yaml: kafka.options.minPartitions: the option mi"),
     ("kafka/options", {"": "x"}, "job.yaml: kafka.options.: the option '': no client"),
     ("kafka/options", {"Auto.offset.reset": "latest"}, "job.yaml: kafka.options.Auto.offset.reset: the option Auto"),
+    (
+        "kafka/options",
+        {"kafka.isolation.level": "read_uncommitted"},
+        "job.yaml: kafka.options.kafka.isolation.level",
+    ),
+    ("kafka/options", {"acks": 1}, "job.yaml: kafka.options.acks: the option acks: only all keeps records"),
     ("tables/planes", {"parquet": "p"}, "job.yaml: tables.planes: a table in format parquet"),
     ("tables/PLANES", {"delta": "p"}, "job.yaml: tables.PLANES: the name 'PLANES' exists already"),
     (

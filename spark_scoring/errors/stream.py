@@ -37,6 +37,14 @@ def damaged_checkpoint(path: str, *, job: str) -> StateError:
     return StateError(f"checkpoint file {path} is missing or damaged. {_recover(job)}")
 
 
+def damaged_begin(path: str) -> StateError:
+    return StateError(
+        f"{path} is damaged: it says of each partition of the topic of scores at which offset this lane's first score "
+        'may stand. Delete it and the .crc file of its name, and write it anew, as {"0": 0, "1": 0} for two partitions '
+        "from their first record on: no row has been landed yet, and scores by other jobs are left out."
+    )
+
+
 def lost_checkpoint(job: str, *, checkpoint: str, found: str | None) -> StateError:
     what = "is gone" if found is None else f"belongs to another query ({found})"
     return StateError(

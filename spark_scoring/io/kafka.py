@@ -127,12 +127,8 @@ def check_options(spark: SparkSession, kafka: Kafka) -> None:
 
 def is_retriable(spark: SparkSession, error: BaseException) -> bool:
     """Whether a Kafka client gave up on something that may go well later: time-outs, lost connections, no leader."""
-    cause = getattr(error, "_origin", None)
-    while cause is not None:
-        if is_instance_of(spark.sparkContext._gateway, cause, "org.apache.kafka.common.errors.RetriableException"):
-            return True
-        cause = cause.getCause()
-    return False
+    gateway, kind = spark.sparkContext._gateway, "org.apache.kafka.common.errors.RetriableException"
+    return any(is_instance_of(gateway, cause, kind) for cause in causes_of(error))
 
 
 def unreadable_record(error: BaseException, *, job: str) -> errors.RunError | None:
@@ -217,9 +213,7 @@ def _properties(spark: SparkSession, kafka: Kafka) -> Any:
 
 def _unfit(kafka: Kafka, error: Py4JJavaError) -> errors.ConfigError:
     """Which options a client does not take: those that it names, else all that there are."""
-    cause, said = error.java_exception, ""
-    while cause is not None:
-        said, cause = f"{said} {cause.getMessage()}", cause.getCause()
+    said = " ".join(str(cause.getMessage()) for cause in causes_of(error))
     given = [name for name, _ in kafka.options]
     named = [name for name in given if re.search(rf"(?<![\w.]){re.escape(name.removeprefix('kafka.'))}(?!\w)", said)]
     return errors.unfit_options(named or given, cause=_causes(error)[-1])
@@ -240,11 +234,7 @@ def _get(future: Any, kafka: Kafka) -> Any:
 
 def _causes(error: Py4JJavaError) -> list[str]:
     """What the client ended with, outermost first: class names only, for a message may repeat its configuration."""
-    names, cause = [], error.java_exception
-    while cause is not None:
-        names.append(str(cause.getClass().getSimpleName()))
-        cause = cause.getCause()
-    return names
+    return [str(cause.getClass().getSimpleName()) for cause in causes_of(error)]
 
 
 def _list(spark: SparkSession, items: Sequence[str]) -> Any:

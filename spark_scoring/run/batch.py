@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 
 import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta, sources
+from spark_scoring.io import delta, delta_write, sources
 from spark_scoring.run import inputs, ledger, output, runs
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.insist import insisting
@@ -127,9 +128,9 @@ def still_done(
     others = [commit for commit in made if not _is_of(commit.plan, base)]
     if any(commit.plan.clock > base.clock or commit.entry.version > first for commit in others):
         raise errors.overtaken(path, run_id=run_id)
-    changed = ledger.changed_after(spark, path, log, version=min(own.values(), default=-1))
-    if changed is not None:
-        return frozenset(name for name in done if own.get(name, -1) > changed)
+    since = takewhile(lambda entry: not own or entry.version > first, log)
+    if changed := next(ledger.unplanned(spark, path, since), None):
+        return frozenset(name for name in done if own.get(name, -1) > changed.version)
     return frozenset(name for name, rows in done.items() if name in own or not rows)
 
 
@@ -218,11 +219,11 @@ class _Runner:
         frame = frame.observe(seen, F.count(F.lit(1)).alias("rows"), good.alias("scored"))
         metadata = plan.dump()
         if protected("replace_where"):
-            delta.replace_where(
+            delta_write.replace_where(
                 frame, self.target, predicate=predicate, metadata=metadata, partition_by=output.PARTITIONS
             )
         else:
-            delta.append_once(frame, self.target, txn=None, metadata=metadata, partition_by=output.PARTITIONS)
+            delta_write.append_once(frame, self.target, txn=None, metadata=metadata, partition_by=output.PARTITIONS)
         counted, scored = seen.get["rows"], seen.get["scored"]
         return replace(plan, counts=Counts(rows=counted, scored=scored, rejected=counted - scored))
 

@@ -11,9 +11,10 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_upkeep, delta_write
 from spark_scoring.io.causes import cause_of
-from spark_scoring.io.delta import Transaction, Version
+from spark_scoring.io.delta_log import Version
+from spark_scoring.io.delta_write import Transaction
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import takeover
@@ -106,10 +107,10 @@ def claim(spark: SparkSession, job: Job, feed: Feed) -> None:
 
     Raises: RunError: another job feeds it.
     """
-    there = delta.layout(spark, feed.path)
+    there = delta_upkeep.layout(spark, feed.path)
     owner = there.properties.get(OWNER)
     if owner is None:
-        delta.set_property(spark, feed.path, OWNER, job.name)
+        delta_upkeep.set_property(spark, feed.path, OWNER, job.name)
         if not there.partitioned and not there.clustered:
             _cluster(spark, feed)
     elif owner != job.name:
@@ -167,7 +168,7 @@ def rejected_of(job: Job) -> str:
 
 def _cluster(spark: SparkSession, feed: Feed) -> None:
     try:
-        delta.cluster_by(spark, feed.path, feed.order)
+        delta_upkeep.cluster_by(spark, feed.path, feed.order)
     except AnalysisException as error:
         # a table that lies in another order is as right, and only slower to read
         log.warning("%s: not clustered by %s: %s", feed.table.name, ", ".join(feed.order), cause_of(error))
@@ -194,7 +195,7 @@ def _append_once(
     # None: another process of the same generation was faster, and what it appended is the same
     insisting(
         feed.table.name,
-        lambda: delta.append_once(frame, path, txn=txn, metadata=about, partition_by=(), check=check),
+        lambda: delta_write.append_once(frame, path, txn=txn, metadata=about, partition_by=(), check=check),
     )
 
 

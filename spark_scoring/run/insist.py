@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from pyspark.errors import PySparkException
 
-from spark_scoring.io import delta
+from spark_scoring.io import delta_write
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -20,7 +20,7 @@ def insisting(what: str, attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except PySparkException as error:
-            if not delta.lost_race(error):
+            if not delta_write.lost_race(error):
                 raise
             log.warning("%s: another writer was faster, trying again", what)
     return attempt()

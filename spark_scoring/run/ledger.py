@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
 
 import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
@@ -10,10 +9,15 @@ from pyspark.sql import SparkSession
 from spark_scoring import errors
 from spark_scoring.errors import RunError
 from spark_scoring.io import delta
-from spark_scoring.io.delta import Version
+from spark_scoring.io.delta_log import Version
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
 
+# operations that are known to leave the rows alone, so that nobody looks what they did; others may or may not
+NO_DATA = (
+    "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "CREATE TABLE",
+    "CHANGE COLUMN", "ADD COLUMNS", "ADD CONSTRAINT", "UPGRADE PROTOCOL", "COMPUTE STATS", "CLUSTER BY",
+)  # fmt: skip
 # no file is written anew, and columns are gone all the same
 LOSE_COLUMNS = ("DROP COLUMNS", "RENAME COLUMN", "REPLACE COLUMNS")
 Ends = Mapping[str, Mapping[int, int]]
@@ -88,12 +92,12 @@ def commits_in(log: Iterable[delta.Entry], *, job: str | None) -> tuple[Commit, 
     return tuple(sorted(found.values(), key=lambda commit: commit.entry.version))
 
 
-def changed_after(spark: SparkSession, path: str, log: Iterable[delta.Entry], *, version: int) -> int | None:
-    """The newest version after this one that changed rows and carries no plan, as a DELETE or RESTORE does."""
-    for entry in takewhile(lambda entry: entry.version > version, log):
-        if Plan.parse(entry.user_metadata) is None and _changes(spark, path, entry):
-            return entry.version
-    return None
+def unplanned(spark: SparkSession, path: str, log: Iterable[delta.Entry]) -> Iterator[delta.Entry]:
+    """The changes of data that nobody of ours made, as a DELETE or RESTORE does, in the order of the log."""
+    for entry in log:
+        ours = Plan.parse(entry.user_metadata) is not None or Takeover.parse(entry.user_metadata) is not None
+        if not ours and entry.operation not in NO_DATA and _changes(spark, path, entry):
+            yield entry
 
 
 def plans_in(log: Iterable[delta.Entry], *, job: str) -> Iterator[Plan]:

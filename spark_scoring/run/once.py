@@ -8,8 +8,9 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction, Version, Written
+from spark_scoring.io import delta_write
+from spark_scoring.io.delta_log import Version
+from spark_scoring.io.delta_write import Transaction, Written
 from spark_scoring.run import ledger, output, takeover
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.insist import insisting
@@ -52,7 +53,7 @@ def commit_once(
         return made.dump()
 
     def attempt() -> Version | None:
-        return delta.append_once(
+        return delta_write.append_once(
             output.stamped(frame, plan),
             str(job.output.stream),
             txn=Transaction(app_id=app, version=version) if protected("txn") else None,
@@ -66,7 +67,7 @@ def commit_once(
         # of a commit that is there by now an attempt finds the id; a table that is there by now stays there
         written = attempt() if create else insisting(plan.commit_id, attempt)
     except PySparkException as error:
-        if not (create and delta.lost_race(error)):
+        if not (create and delta_write.lost_race(error)):
             raise
         written = None
     if written is not None:

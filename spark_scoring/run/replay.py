@@ -11,7 +11,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_write
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.models.udf import ScoredModel
@@ -80,7 +80,7 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
             lambda: _attempt(spark, job, plan, models=models, tables=tables, reason=reason, within=within),
         )
     except PySparkException as error:
-        if not delta.lost_race(error):
+        if not delta_write.lost_race(error):
             raise
         raise errors.always_slower(target, tries=TRIES) from error
 
@@ -148,6 +148,6 @@ def _replace(path: str, frame: DataFrame, *, metadata: str) -> None:
     spark, condition = frame.sparkSession, f"{SAME_ROW} and t.outcome = 'rejected'"
     if delta.demands(spark, path).change_feed:
         # MERGE reads all of the table, so each commit beside it is a conflict; but it tells the change of each row
-        delta.merge_update(spark, path, frame, condition=condition, metadata=metadata)
+        delta_write.merge_update(spark, path, frame, condition=condition, metadata=metadata)
     else:
-        delta.replace_rows(frame, path, condition=condition, metadata=metadata)
+        delta_write.replace_rows(frame, path, condition=condition, metadata=metadata)

@@ -11,8 +11,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction
+from spark_scoring.io import delta, delta_write
+from spark_scoring.io.delta_write import Transaction
 from spark_scoring.spec.plan import FORMAT
 
 LAST = 2**63 - 1
@@ -117,9 +117,9 @@ def every(spark: SparkSession, path: str, *, job: str) -> tuple[str, ...]:
 def fence(spark: SparkSession, path: str, *, app: str, metadata: str) -> bool:
     """Let no commit with this transaction id into the table any more; False if that is so already.
 
-    Raises: a conflict of Delta's (`delta.lost_race`) if such a commit was made meanwhile.
+    Raises: a conflict of Delta's (`delta_write.lost_race`) if such a commit was made meanwhile.
     """
-    return delta.note(spark, path, txn=Transaction(app_id=app, version=LAST), metadata=metadata) is not None
+    return delta_write.note(spark, path, txn=Transaction(app_id=app, version=LAST), metadata=metadata) is not None
 
 
 def _noted(spark: SparkSession, path: str, job: str) -> dict[str, int]:

@@ -14,7 +14,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_upkeep
 from spark_scoring.io.causes import cause_of
 from spark_scoring.run.feeds import Feed
 from spark_scoring.spec.plan import Offsets, Plan
@@ -82,14 +82,14 @@ class Upkeep:
             with self._warned_of(place):
                 if place in due:
                     self._compact(place)
-                delta.checkpoint(self.spark, place.path, every=CHECKPOINT_EVERY)
+                delta_upkeep.checkpoint(self.spark, place.path, every=CHECKPOINT_EVERY)
 
     def _compact(self, place: Place) -> None:
-        waiting = delta.bytes_to_compact(self.spark, place.path)
+        waiting = delta_upkeep.bytes_to_compact(self.spark, place.path)
         if waiting > MOST_BYTES:
             self._warn(place, f"{waiting / 2**30:.1f} GiB is too much beside a stream; run OPTIMIZE on it once")
             return
-        delta.compact(self.spark, place.path)
+        delta_upkeep.compact(self.spark, place.path)
         log.info("%s: compacted", place.name)
 
     @contextmanager

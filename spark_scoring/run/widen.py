@@ -13,7 +13,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta, files, sources
+from spark_scoring.io import delta, delta_write, files, sources
 from spark_scoring.run import batch, widenings
 from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actuals
 from spark_scoring.run.insist import insisting
@@ -132,7 +132,7 @@ def _commit(prepared: Prepared, going: Widening, plan: Plan) -> Counted:
     frame = _whole(prepared, going, within=(start, end)).observe(seen, *_measures(going))
     time = f"`{going.wide.rows.time}`"
     predicate = f"{time} >= timestamp'{iso(start)}' and {time} < timestamp'{iso(end)}'"
-    delta.replace_where(_written(frame), going.out, predicate=predicate, metadata=plan.dump(), partition_by=())
+    delta_write.replace_where(_written(frame), going.out, predicate=predicate, metadata=plan.dump(), partition_by=())
     return _counted(seen.get, going)
 
 

@@ -11,6 +11,8 @@ from spark_scoring.spec.read import Reader
 SPARKS_OWN = (
     "auto.offset.reset", "enable.auto.commit", "interceptor.classes", "key.deserializer", "value.deserializer",
 )  # fmt: skip
+# what the guarantees need, and the clients are told anyway
+FIXED = {"isolation.level": "read_committed", "acks": "all", "linger.ms": "0"}
 # of Spark's source what the job says elsewhere, or what it sets itself: below kafka.options nobody would read it
 SAID_BY = {
     "bootstrap.servers": "kafka.servers",
@@ -105,6 +107,9 @@ def _kafka_options(reader: Reader) -> tuple[tuple[str, str], ...]:
                 else "no client of Kafka has it"
             )
             raise contradiction(item.where, given=f"the option {name or repr(name)}", why=why, do="Leave it out")
+        if plain in FIXED and str(item.value).lower() != FIXED[plain]:
+            why = f"only {FIXED[plain]} keeps records from being lost, doubled or late"
+            raise contradiction(item.where, given=f"the option {name}", why=why, do="Leave it out")
     return read_options(reader)
 
 

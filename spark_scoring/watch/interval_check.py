@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pyspark.sql import SparkSession
 
 from spark_scoring.io import delta
+from spark_scoring.run import ledger
 from spark_scoring.run.ledger import Commit
 from spark_scoring.spec.plan import Interval
 from spark_scoring.watch import ledger_check
@@ -20,7 +21,7 @@ def unhealed(
 ) -> list[str]:
     """The changes without a plan since which not all rows of before were scored again. `standing`: of these commits
     there are rows."""
-    changes = ledger_check.unplanned(spark, path, log)
+    changes = list(ledger.unplanned(spark, path, log))
     if not changes:
         return []
     known = {commit.plan.commit_id: commit.entry.version for commit in commits}

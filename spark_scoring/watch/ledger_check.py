@@ -3,19 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import pyspark.sql.functions as F
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from spark_scoring.io import delta, kafka
-from spark_scoring.run.ledger import LOSE_COLUMNS, Commit, generation_of
+from spark_scoring.run.ledger import Commit, generation_of
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan, Replay
-
-# operations that are known to leave the rows alone, so that nobody looks what they did; others may or may not
-NO_DATA = (
-    "OPTIMIZE", "VACUUM START", "VACUUM END", "SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "CREATE TABLE",
-    "CHANGE COLUMN", "ADD COLUMNS", "ADD CONSTRAINT", "UPGRADE PROTOCOL", "COMPUTE STATS", "CLUSTER BY",
-)  # fmt: skip
 
 
 def created_again(
@@ -94,18 +88,6 @@ def counts(rows: DataFrame, commits: Sequence[Commit], *, expired: bool) -> list
     wrong = {name for name in names if found.get(name, 0) != planned.get(name, 0)}
     return [
         f"{name}: {found.get(name, 0)} rows in the table, {planned.get(name, 0)} in the plan" for name in sorted(wrong)
-    ]
-
-
-def unplanned(spark: SparkSession, path: str, log: Iterable[delta.Entry]) -> list[delta.Entry]:
-    """Changes of data that nobody of ours made."""
-    return [
-        entry
-        for entry in log
-        if entry.operation not in NO_DATA
-        and Plan.parse(entry.user_metadata) is None
-        and Takeover.parse(entry.user_metadata) is None
-        and (entry.operation in LOSE_COLUMNS or delta.changed_rows(spark, path, entry.version))
     ]
 
 

@@ -99,7 +99,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
             *([] if expired else ledger_check.made_anew(plans, takeovers)),
             *ledger_check.gaps(commits, takeovers),
             *ledger_check.counts(rows, commits, expired=expired),
-            *map(ledger_check.said, ledger_check.unplanned(spark, job.output.stream, log)),
+            *map(ledger_check.said, ledger.unplanned(spark, job.output.stream, log)),
         ),
         accepted=tuple(ledger_check.accepted(takeovers.values())),
         log_begins=log[-1].version if expired else None,

@@ -16,7 +16,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from spark_scoring import Job
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_upkeep
 from spark_scoring.run import faults, generation, stream
 from spark_scoring.run.generation import Consent
 from spark_scoring.testing import KafkaBroker, Record, produce
@@ -146,7 +146,7 @@ def expire(spark: SparkSession, path: str) -> None:
     table = DeltaTable.forPath(spark, path)
     for _ in range(2):
         table.optimize().executeCompaction()
-        delta.set_property(spark, path, "note", "x")
+        delta_upkeep.set_property(spark, path, "note", "x")
     newest = delta.current_version(spark, path)
     jvm: Any = spark._jvm
     jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path).checkpoint()

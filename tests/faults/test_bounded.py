@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import RunError
-from spark_scoring.io import delta
+from spark_scoring.io import delta_upkeep
 from spark_scoring.run import faults, upkeep
 from spark_scoring.run.stream import MOST_ROWS
 from tests.faults import oracle
@@ -57,7 +57,7 @@ def test_micro_batches_go_on_beside_upkeep(arenas: Callable[..., Arena], monkeyp
         begun.append(len(oracle.metadata_of(path)))
 
     monkeypatch.setattr(upkeep, "EVERY", EVERY)
-    monkeypatch.setattr(delta, "compact", slow)
+    monkeypatch.setattr(delta_upkeep, "compact", slow)
     arena.send(0, 60)
     arena.run()
 

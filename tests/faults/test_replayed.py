@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import ConfigError, RunError
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_write
 from spark_scoring.run import faults
 from spark_scoring.run.replay import Replayed, replay
 from spark_scoring.watch import parity, verify
@@ -56,7 +56,7 @@ def test_rows_that_pass_now_replace_their_rejection(rejected: Arena, monkeypatch
 @pytest.mark.slow
 def test_a_stream_that_commits_meanwhile_is_no_conflict(rejected: Arena, monkeypatch: pytest.MonkeyPatch) -> None:
     fixed(rejected, monkeypatch)
-    files_of, before = delta._files_of, delta.current_version(rejected.world.spark, rejected.output)
+    files_of, before = delta_write._files_of, delta.current_version(rejected.world.spark, rejected.output)
 
     def and_a_commit(*given: Any, **more: Any) -> list[Any]:
         found = files_of(*given, **more)
@@ -64,7 +64,7 @@ def test_a_stream_that_commits_meanwhile_is_no_conflict(rejected: Arena, monkeyp
         rejected.run()
         return found
 
-    monkeypatch.setattr(delta, "_files_of", and_a_commit)
+    monkeypatch.setattr(delta_write, "_files_of", and_a_commit)
     done = replayed(rejected)
 
     assert done.scored == 4 and not rejected.damage() and rejected.holds()

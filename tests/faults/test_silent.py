@@ -14,8 +14,8 @@ from kafka.admin import NewPartitions
 from kafka.structs import TopicPartition
 
 from spark_scoring.errors import RunError, StateError
-from spark_scoring.io import delta
-from spark_scoring.io.delta import Transaction
+from spark_scoring.io import delta_write
+from spark_scoring.io.delta_write import Transaction
 from spark_scoring.run import faults
 from spark_scoring.run.takeover import app_id
 from spark_scoring.testing import Record, produce
@@ -203,7 +203,7 @@ def test_an_event_of_another_age_and_a_key_seen_twice_are_counted(begun: Arena) 
 def test_a_transaction_that_delta_skips_is_an_error(begun: Arena) -> None:
     generation = oracle.metadata_of(begun.output)[-1]["commit_id"].split("/")[1]
     txn = Transaction(app_id=app_id(begun.job.name, generation), version=2**40)
-    delta.note(begun.world.spark, begun.output, txn=txn, metadata="{}")
+    delta_write.note(begun.world.spark, begun.output, txn=txn, metadata="{}")
     begun.send(30, 40)
     with pytest.raises(RunError, match="reported success and wrote nothing"):
         begun.run()

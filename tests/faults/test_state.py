@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spark_scoring.errors import RunError, StateError
-from spark_scoring.io import delta
+from spark_scoring.io import delta, delta_upkeep
 from spark_scoring.run import faults
 from spark_scoring.testing import Record, produce
 from spark_scoring.watch import parity, status, verify
@@ -253,7 +253,9 @@ def test_recover_twice_and_of_a_whole_stream_changes_nothing(half: Arena) -> Non
 def test_a_log_that_has_expired_is_replaced_by_the_rows_own_offsets(half: Arena, forgotten: bool) -> None:
     if forgotten:
         # Delta forgets the transaction ids too, and with the checkpoint nothing is left but the rows
-        delta.set_property(half.world.spark, half.output, "delta.setTransactionRetentionDuration", "interval 1 seconds")
+        delta_upkeep.set_property(
+            half.world.spark, half.output, "delta.setTransactionRetentionDuration", "interval 1 seconds"
+        )
         time.sleep(1)
         lost(Path(half.job.state, "checkpoint"))
     expire(half.world.spark, half.output)

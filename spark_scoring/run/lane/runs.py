@@ -10,6 +10,7 @@ from datetime import datetime
 from pyspark.sql import SparkSession
 from pyspark.sql import types as T
 
+from spark_scoring import errors
 from spark_scoring.io import files
 from spark_scoring.run import inputs, records
 from spark_scoring.run.inputs import Tables
@@ -119,11 +120,17 @@ def plan_of(job: Job, run_id: str, *, clock: datetime, tables: Tables, models: t
 
 
 def landing_start(spark: SparkSession, job: Job, latest: Mapping[int, int]) -> dict[int, int]:
-    """Where the landing of a new job begins on the topic of scores: at its end as it was before the first run."""
+    """Where the landing of a new job begins on the topic of scores: at its end as it was before the first run.
+
+    Raises: StateError: what was written down of it is damaged.
+    """
     path = f"{lane_of(job)}/begin.json"
-    text = files.read_text(spark, path)
-    if text is None:
-        # kept: a run may score before the landing has written its first checkpoint
-        text = json.dumps({str(partition): offset for partition, offset in sorted(latest.items())})
-        files.write_text(spark, path, text)
-    return {int(partition): offset for partition, offset in json.loads(text).items()}
+    try:
+        text = files.read_text(spark, path)
+        if text is not None:
+            return {int(partition): int(offset) for partition, offset in json.loads(text).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise errors.damaged_begin(path) from None
+    # kept: a run may score before the landing has written its first checkpoint
+    files.write_text(spark, path, json.dumps({str(partition): offset for partition, offset in sorted(latest.items())}))
+    return dict(latest)
