@@ -239,7 +239,7 @@ def test_rows_are_replaced_beside_appends(spark: SparkSession, tmp_path: Path, m
     DeltaTable.forPath(spark, path).delete("id = 3")
     monkeypatch.setattr(delta_log, "newest", and_then_another)
     new = spark.createDataFrame([(1, "new", 1, 7), (9, "none", 1, 7)], "id bigint, name string, part bigint, more int")
-    delta_write.replace_rows(new, path, condition="t.id = s.id and t.name = 'old'", metadata="replayed")
+    delta_write.replace_rows(new, path, condition="t.id = s.id and t.name = 'old'", rows=1, metadata="replayed")
 
     found = spark.read.format("delta").load(path).collect()
     assert sorted((row.id, row.name, row.extra, row.more) for row in found) == [
@@ -256,5 +256,5 @@ def test_a_row_that_stands_for_several_replaces_none(spark: SparkSession, tmp_pa
     new = spark.createDataFrame([(1, "new"), (1, "new")], "id int, name string")
 
     with pytest.raises(RunError, match="rejected more than once there"):
-        delta_write.replace_rows(new, path, condition="s.id = t.id", metadata="")
+        delta_write.replace_rows(new, path, condition="s.id = t.id", rows=2, metadata="")
     assert delta.current_version(spark, path) == 0

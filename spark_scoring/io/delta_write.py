@@ -10,7 +10,7 @@ from typing import Any
 import pyspark.sql.functions as F
 from delta import exceptions as conflicts
 from delta.tables import DeltaTable
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
@@ -18,7 +18,13 @@ from spark_scoring.io import delta, delta_log
 from spark_scoring.io.causes import cause_of
 from spark_scoring.io.delta_log import Version
 
+
+class OvertakenError(PySparkException):
+    """Rows that were to be replaced are no longer there: another writer has replaced them."""
+
+
 CONFLICTS = (
+    OvertakenError,
     conflicts.ConcurrentAppendException,
     conflicts.ConcurrentDeleteDeleteException,
     conflicts.ConcurrentDeleteReadException,
@@ -117,12 +123,14 @@ def replace_where(
     return _write(frame, writer, path, metadata)
 
 
-def merge_update(spark: SparkSession, path: str, frame: DataFrame, *, condition: str, metadata: str) -> None:
-    """Replace the rows `t` of the table that a row `s` of the frame stands for; new columns are merged in.
+def merge_update(frame: DataFrame, path: str, *, condition: str, rows: int, metadata: str) -> None:
+    """Replace the rows `t` of the table that a row `s` of the frame stands for, `rows`; new columns are merged in.
 
-    Raises: ConfigError: the session would let Delta skip it.
+    Raises: ConfigError: the session would let Delta skip it. OvertakenError: there are fewer.
     """
+    spark = frame.sparkSession
     _check_never_skipped(spark)
+    _check_there(spark.read.format("delta").load(path).alias("t"), frame, condition, rows=rows)
     setting = "spark.databricks.delta.commitInfo.userMetadata"
     merge = DeltaTable.forPath(spark, path).alias("t").merge(frame.alias("s"), condition).withSchemaEvolution()
     spark.conf.set(setting, metadata)
@@ -132,13 +140,13 @@ def merge_update(spark: SparkSession, path: str, frame: DataFrame, *, condition:
         spark.conf.unset(setting)
 
 
-def replace_rows(frame: DataFrame, path: str, *, condition: str, metadata: str) -> None:
-    """Put the rows `s` of the frame in the place of those rows `t` of the table that they stand for; see `append_once`.
+def replace_rows(frame: DataFrame, path: str, *, condition: str, rows: int, metadata: str) -> None:
+    """Put the rows `s` of the frame in the place of the `rows` rows `t` of the table that they stand for.
 
     New columns are merged in, and those that the frame lacks stay as they are. What counts as read are the files with
-    such rows alone: what others append meanwhile is no conflict, as it is for Delta's MERGE.
+    such rows alone: what others append meanwhile is no conflict, as it is for Delta's MERGE. See `append_once`.
 
-    Raises: RunError: a row stands for several.
+    Raises: RunError: a row stands for several. OvertakenError: there are fewer.
     """
     spark = frame.sparkSession
     snapshot = delta_log.newest(spark, path)
@@ -146,14 +154,15 @@ def replace_rows(frame: DataFrame, path: str, *, condition: str, metadata: str) 
     columns = delta_log.as_java(spark, snapshot.metadata().partitionColumns())
     commit = _Commit.begin(spark, path, snapshot, mode="Append", columns=columns)
     then = commit.rows_of(snapshot, touched).alias("t")
+    _check_there(then, frame, condition, rows=rows)
     given = {name.lower() for name in frame.columns}
     own = [F.col(f"t.`{name}`") for name in then.columns if name.lower() not in given]
     new = frame.alias("s").join(then, F.expr(condition)).select("s.*", *own)
     kept = then.join(frame.alias("s"), F.expr(condition), "left_anti")
     commit.transaction.trackFilesRead(commit.to_scala.toSeq(touched))
     files = commit.write(kept.unionByName(new, allowMissingColumns=True))
-    rows, _ = commit.written(files).counts(then.columns[0])
-    if rows != then.count():
+    made, _ = commit.written(files).counts(then.columns[0])
+    if made != then.count():
         raise errors.several_in_place(path)
     removed = [file.removeWithTimestamp(_milliseconds(), True) for file in touched]
     commit.finish(files, removed, metadata=metadata)
@@ -274,6 +283,11 @@ def _write(frame: DataFrame, writer: Any, path: str, metadata: str) -> int | Non
         if delta.metadata_at(spark, path, version) == metadata:
             return version
     return None
+
+
+def _check_there(then: DataFrame, frame: DataFrame, condition: str, *, rows: int) -> None:
+    if then.join(frame.alias("s"), F.expr(condition), "left_semi").count() < rows:
+        raise OvertakenError("rows that were to be replaced were replaced by another writer")
 
 
 def _check_never_skipped(spark: SparkSession) -> None:

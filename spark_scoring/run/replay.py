@@ -101,7 +101,7 @@ def _attempt(
         moved = _moved(then, frame)
         made = _with(plan, reason=reason, moved=moved)
         reached("before_replay")
-        _replace(str(job.output.stream), frame.where("outcome = 'scored'"), metadata=made.dump())
+        _replace(str(job.output.stream), frame.where("outcome = 'scored'"), rows=found.scored, metadata=made.dump())
         reached("after_replay")
         return replace(found, commit_id=plan.commit_id)
     finally:
@@ -144,10 +144,10 @@ def _with(plan: Plan, *, reason: str, moved: Mapping[str, int]) -> Plan:
     return replace(plan, input=Replay(reason=reason, moved=moved), counts=counts)
 
 
-def _replace(path: str, frame: DataFrame, *, metadata: str) -> None:
-    spark, condition = frame.sparkSession, f"{SAME_ROW} and t.outcome = 'rejected'"
-    if delta.demands(spark, path).change_feed:
+def _replace(path: str, frame: DataFrame, *, rows: int, metadata: str) -> None:
+    condition = f"{SAME_ROW} and t.outcome = 'rejected'"
+    if delta.demands(frame.sparkSession, path).change_feed:
         # MERGE reads all of the table, so each commit beside it is a conflict; but it tells the change of each row
-        delta_write.merge_update(spark, path, frame, condition=condition, metadata=metadata)
+        delta_write.merge_update(frame, path, condition=condition, rows=rows, metadata=metadata)
     else:
-        delta_write.replace_rows(frame, path, condition=condition, metadata=metadata)
+        delta_write.replace_rows(frame, path, condition=condition, rows=rows, metadata=metadata)

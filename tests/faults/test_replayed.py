@@ -6,8 +6,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import ConfigError, RunError
-from spark_scoring.io import delta, delta_write
+from spark_scoring.io import delta, delta_upkeep, delta_write
 from spark_scoring.run import faults
+from spark_scoring.run import replay as replay_module
 from spark_scoring.run.replay import Replayed, replay
 from spark_scoring.watch import parity, verify
 from tests.faults import oracle
@@ -69,6 +70,28 @@ def test_a_stream_that_commits_meanwhile_is_no_conflict(rejected: Arena, monkeyp
 
     assert done.scored == 4 and not rejected.damage() and rejected.holds()
     assert delta.current_version(rejected.world.spark, rejected.output) == before + 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change_feed", [False, True])
+def test_of_two_replays_at_once_each_row_is_by_one(
+    rejected: Arena, monkeypatch: pytest.MonkeyPatch, change_feed: bool
+) -> None:
+    fixed(rejected, monkeypatch)
+    if change_feed:
+        delta_upkeep.set_property(rejected.world.spark, rejected.output, "delta.enableChangeDataFeed", "true")
+    replace, others = replay_module._replace, []
+
+    def after_another(*given: Any, **more: Any) -> None:
+        monkeypatch.setattr(replay_module, "_replace", replace)
+        others.append(replayed(rejected))
+        replace(*given, **more)
+
+    monkeypatch.setattr(replay_module, "_replace", after_another)
+    done = replayed(rejected)
+
+    assert ([one.scored for one in others], done.rows, done.scored) == ([4], 0, 0)
+    assert not rejected.damage() and rejected.holds()
 
 
 @pytest.mark.slow
