@@ -97,7 +97,9 @@ final class TreeMasks extends TreeLeaves {
         for (int k = 0; k < pairs; k++) rowsOf[i * pairs + k] = row[2 * k] | row[2 * k + 1] << LOW;
       }
     }
-    return Arrays.copyOf(table, made * WORDS);
+    long[] rows = new long[CacheLines.length(made * WORDS)];
+    System.arraycopy(table, 0, rows, CacheLines.HEAD, made * WORDS);
+    return rows;
   }
 
   int scratch() {
@@ -143,8 +145,8 @@ final class TreeMasks extends TreeLeaves {
     LongVector a = LongVector.broadcast(VECTOR, ALL), b = a;
     for (int p = PAIR; p < PAIR + places; p++) {
       int rows = rowsOf[(int) keys[p] + pair];
-      a = a.and(LongVector.fromArray(VECTOR, table, (rows & LOW_BITS) * WORDS));
-      b = b.and(LongVector.fromArray(VECTOR, table, (rows >>> LOW) * WORDS));
+      a = a.and(LongVector.fromArray(VECTOR, table, (rows & LOW_BITS) * WORDS + CacheLines.HEAD));
+      b = b.and(LongVector.fromArray(VECTOR, table, (rows >>> LOW) * WORDS + CacheLines.HEAD));
     }
     a.intoArray(keys, 0);
     b.intoArray(keys, WORDS);

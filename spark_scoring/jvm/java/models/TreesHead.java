@@ -9,6 +9,8 @@ final class TreesHead extends ModelHead {
   private final boolean floats;
   private final int width, trees, setsAt;
   private final double[] start, values;
+  /** The values of models that sum float32 numbers. */
+  private final float[] singles;
   private final int[] outputs;
   private final TreeLeaves leaves;
   private final int[] setFrom, setStart, setSize, setFlags;
@@ -27,6 +29,8 @@ final class TreesHead extends ModelHead {
     TreeNodes nodes = new TreeNodes(kind, place, limit, next, in.ints(), in.ints(), in.ints());
     leaves = TreeLeaves.of(nodes, leafBits);
     values = leaves.arranged(given, width);
+    singles = new float[floats ? values.length : 0];
+    for (int i = 0; i < singles.length; i++) singles[i] = (float) values[i];
     trees = nodes.roots.length;
     outputs = in.ints();
     setsAt = in.number();
@@ -72,7 +76,7 @@ final class TreesHead extends ModelHead {
   private float floatSum(int[] found, long[] keys) {
     float sum = (float) start[0];
     for (int t = 0; t < trees;) {
-      for (int end = leaves.find(t, found, keys); t < end; t++) sum += (float) values[found[t]];
+      for (int end = leaves.find(t, found, keys); t < end; t++) sum += singles[found[t]];
     }
     return sum;
   }
@@ -83,7 +87,7 @@ final class TreesHead extends ModelHead {
       for (int end = leaves.find(t, found, keys); t < end; t++) {
         int at = found[t] * width, k = outputs[t];
         if (floats) {
-          margins[k] = (double) ((float) margins[k] + (float) values[at]);
+          margins[k] = (double) ((float) margins[k] + singles[at]);
         } else if (width == 1) {
           margins[k] += values[at];
         } else {
