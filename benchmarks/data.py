@@ -40,10 +40,17 @@ class Store:
             path = str(self.path(table))
             return spark.read.schema(_schema(spark, path)).parquet(path)
         delta = self.path(table).with_suffix(".delta")
-        if not next((delta / "_delta_log").glob("*.json"), None):
-            shutil.rmtree(delta, ignore_errors=True)
+        if not committed(delta):
             _write_delta(spark.read.parquet(str(self.path(table))), path=delta, count=table.count)
         return spark.read.format("delta").load(str(delta))
+
+
+def committed(delta: Path) -> bool:
+    """Whether a Delta table stands there; what was only begun, and never committed, is removed."""
+    if next((delta / "_delta_log").glob("*.json"), None):
+        return True
+    shutil.rmtree(delta, ignore_errors=True)
+    return False
 
 
 @cache

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xgboost
+from data import committed
 from pyspark.sql import DataFrame, SparkSession
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -89,8 +90,7 @@ class Shelf:
     def frame(self, spark: SparkSession, rows: Rows) -> DataFrame:
         """The same as a Delta table."""
         delta = self.rows(rows).with_suffix(".delta")
-        if not next((delta / "_delta_log").glob("*.json"), None):
-            shutil.rmtree(delta, ignore_errors=True)
+        if not committed(delta):
             spark.read.parquet(str(self.rows(rows))).write.format("delta").save(str(delta))
         return spark.read.format("delta").load(str(delta))
 

@@ -17,6 +17,7 @@ from spark_scoring import errors
 from spark_scoring.io.causes import causes_of
 from spark_scoring.spec.job import Kafka
 from spark_scoring.spec.plan import Ranges
+from spark_scoring.spec.sources import FIXED
 
 TIMEOUT_MS = 10_000
 # what no waiting makes better
@@ -53,7 +54,8 @@ def stream(
 def sink(kafka: Kafka) -> dict[str, str]:
     """Options of Spark's sink: each record is sent at once, and acknowledged by all replicas."""
     given = {name if name.startswith("kafka.") else f"kafka.{name}": value for name, value in kafka.options}
-    return {**given, "kafka.bootstrap.servers": kafka.servers, "kafka.acks": "all", "kafka.linger.ms": "0"}
+    fixed = {f"kafka.{name}": FIXED[name] for name in ("acks", "linger.ms")}
+    return {**given, **fixed, "kafka.bootstrap.servers": kafka.servers}
 
 
 def between(spark: SparkSession, kafka: Kafka, ranges: Ranges, *, headers: bool = False) -> DataFrame:
@@ -247,7 +249,7 @@ def _options(kafka: Kafka) -> dict[str, str]:
     return {
         **given,
         "kafka.bootstrap.servers": kafka.servers,
-        "kafka.isolation.level": "read_committed",
+        "kafka.isolation.level": FIXED["isolation.level"],
         "failOnDataLoss": "true",
     }
 

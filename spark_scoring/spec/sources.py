@@ -11,7 +11,7 @@ from spark_scoring.spec.read import Reader
 SPARKS_OWN = (
     "auto.offset.reset", "enable.auto.commit", "interceptor.classes", "key.deserializer", "value.deserializer",
 )  # fmt: skip
-# what the guarantees need, and the clients are told anyway
+# what the guarantees need: `io/kafka.py` tells the clients so
 FIXED = {"isolation.level": "read_committed", "acks": "all", "linger.ms": "0"}
 # of Spark's source what the job says elsewhere, or what it sets itself: below kafka.options nobody would read it
 SAID_BY = {

@@ -14,7 +14,7 @@ import javax.management.openmbean.CompositeData;
 final class CacheLines {
   /** How many words follow the header until the next cache line begins. */
   static final int HEAD = 6;
-  /** What an array may be longer than it needs to be. */
+  /** How many bytes an array is made of at most for that alone. */
   private static final int MOST = 4 << 20;
   private static final int OWN_REGIONS = ownRegions();
 
