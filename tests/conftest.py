@@ -4,11 +4,17 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pyspark.sql import SparkSession
 
 from spark_scoring.testing import KafkaBroker
+
+if TYPE_CHECKING:
+    from spark_scoring.models.package import Package
+    from tests.cli_calls import Caller
+    from tests.world import World
 
 HOME = Path(__file__).resolve().parents[1]
 JARS = os.environ.get("SPARK_SCORING_JARS", str(HOME / ".cache" / "jars" / "spark"))
@@ -65,3 +71,53 @@ def broker() -> Iterator[KafkaBroker]:
     """One broker for the whole suite: a test makes topics of its own and never stops it."""
     with KafkaBroker.start(jars=Path(JARS).parent / "kafka") as running:
         yield running
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working directory that must stay empty."""
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+# what follows is imported when it is asked for: most tests need neither these models nor a job
+
+
+@pytest.fixture(scope="session")
+def models() -> dict[str, Any]:
+    """The fitted models of `udf_models`, by name."""
+    from udf_models import fitted_models
+
+    return fitted_models()
+
+
+@pytest.fixture(scope="session")
+def packages(models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> "dict[str, Package]":
+    """The models of `udf_models` as packages, by name."""
+    from udf_models import made
+
+    folder = tmp_path_factory.mktemp("packages")
+    return {name: made(model, folder / name) for name, model in models.items()}
+
+
+@pytest.fixture(scope="session")
+def cli_world(spark_session: SparkSession, tmp_path_factory: pytest.TempPathFactory, broker: KafkaBroker) -> "World":
+    """A job with its topics and its wide table as a file, for the tests of the commands."""
+    import yaml
+
+    from tests.world import WIDE, make_world
+
+    made = make_world(spark_session, tmp_path_factory.mktemp("world"), servers=broker.servers, own_registry=True)
+    for kind in ("flights", "arrivals"):
+        broker.create_topic(f"{made.job.name}_{kind}", partitions=2)
+    (made.folder / "wide.yaml").write_text(yaml.safe_dump(WIDE, sort_keys=False))
+    return made
+
+
+@pytest.fixture
+def call(spark: SparkSession, capfd: pytest.CaptureFixture[str]) -> "Iterator[Caller]":
+    from tests.cli_calls import Caller
+
+    yield Caller(capfd)
+    assert SparkSession.getActiveSession() is spark

@@ -47,6 +47,7 @@ with quiet():  # MLflow warns of type hints: of its own when it is imported, of 
 
 
 SAMPLE = wide_rows(400, seed=7)
+ROWS = wide_rows(3000, seed=8)
 CARRIERS = ["AA", "BB", "Ü"]
 NUMBERS = ("distance", "seats")
 
@@ -86,6 +87,21 @@ def slip_in(source: Path, text: str) -> None:
         py_compile.compile(
             str(other), cache_from_source(str(source)), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
         )
+
+
+def lgbm(kind: Any, classes: int, **options: Any) -> Any:
+    """A fitted estimator of this class of LightGBM; 0 classes is a regression."""
+    frame = native_frame(SAMPLE)
+    return kind(n_estimators=15, verbose=-1, min_child_samples=5, n_jobs=2, **options).fit(
+        frame, target(SAMPLE, classes)
+    )
+
+
+def xgb(kind: Any, classes: int, **options: Any) -> Any:
+    """A fitted estimator of this class of XGBoost; 0 classes is a regression."""
+    frame = native_frame(SAMPLE)
+    wanted = pd.factorize(target(SAMPLE, classes), sort=True)[0] if classes else target(SAMPLE, 0)
+    return kind(n_estimators=15, enable_categorical=True, max_cat_to_onehot=1, n_jobs=2, **options).fit(frame, wanted)
 
 
 def onnx_of(classes: int, *, zipmap: bool) -> tuple[Any, tuple[str, ...]]:

@@ -1,16 +1,13 @@
 """Scoring in Spark: real models, real workers, one pass, the same bits whatever the cut."""
 
 import math
-import os
 import shutil
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -18,69 +15,26 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import runtime_models
-from models_data import WIDE, bits, fitted, wide_rows
+from models_data import WIDE, bits
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from udf_models import ROWS, SAMPLE, entries, pickled_by_value
 
-import spark_scoring
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.jvm.functions import LONGEST, no_huge_methods
 from spark_scoring.models import flavor
-from spark_scoring.models.cache import ModelCache
-from spark_scoring.models.compiled.choose import admitted
 from spark_scoring.models.contract import Tolerance
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import check_golden, within
-from spark_scoring.models.package import Package, archive_of, digest_of, read_package
+from spark_scoring.models.package import Package, digest_of, read_package
 from spark_scoring.models.udf import ScoredModel, score_rows
-
-ROWS = wide_rows(3000, seed=5)
-SAMPLE = ROWS.slice(0, 400)
-ESTIMATORS = {
-    "trees": HistGradientBoostingClassifier(max_iter=10),
-    "forest": RandomForestClassifier(20, random_state=0, n_jobs=2),
-    "logistic": LogisticRegression(),
-    "three": LogisticRegression(),
-    "line": LinearRegression(),
-}
-CLASSES = {"three": 3, "line": 0}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def own_classes_travel() -> Iterator[None]:
-    """Workers cannot import the tests: estimators defined here are pickled with their code."""
-    own = (sys.modules[__name__], runtime_models)
-    for module in own:
-        cloudpickle.register_pickle_by_value(module)
-    yield
-    for module in own:
-        cloudpickle.unregister_pickle_by_value(module)
-
-
-@pytest.fixture(scope="module")
-def models() -> dict[str, Any]:
-    return {name: fitted(estimator, SAMPLE, classes=CLASSES.get(name, 2)) for name, estimator in ESTIMATORS.items()}
-
-
-@pytest.fixture(scope="module")
-def packages(models: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
-    folder = tmp_path_factory.mktemp("packages")
-    return {name: made(model, folder / name) for name, model in models.items()}
-
-
-def made(model: Any, folder: Path) -> Package:
-    flavor.save_model(model, folder, wide=WIDE, sample=SAMPLE)
-    return read_package(folder, uri=str(folder), name=folder.name, version="1")
-
-
-def entries(scored: DataFrame) -> dict[str, list[dict[str, Any]]]:
-    return {
-        row["id"]: [entry and entry.asDict() for entry in row["scores"]]
-        for row in scored.select("id", "scores").collect()
-    }
+    with pickled_by_value(sys.modules[__name__], runtime_models):
+        yield
 
 
 def test_the_workers_say_what_the_estimators_say(
@@ -226,151 +180,6 @@ def test_a_model_that_cannot_be_loaded_takes_no_other_with_it(
     }
 
 
-class Counting(RegressorMixin, BaseEstimator):
-    """Writes a line whenever it is unpickled: which process, and whether MLflow was there."""
-
-    def __init__(self, log: str = "") -> None:
-        self.log = log
-
-    def fit(self, frame: pd.DataFrame, target: Any = None) -> "Counting":
-        self.feature_names_in_ = list(frame.columns)
-        return self
-
-    def predict(self, frame: pd.DataFrame) -> Any:
-        return frame["distance"].fillna(0.0).to_numpy()
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        with Path(self.log).open("a") as file:
-            file.write(f"{os.getpid()} {'mlflow' in sys.modules}\n")
-
-
-def counting(folder: Path) -> tuple[Package, Callable[[], Counter[int]]]:
-    """The package, and how often each process but this one has loaded it so far."""
-    log = folder / "loads"
-    model = Counting(str(log)).fit(to_pandas(SAMPLE)[["distance"]])
-    flavor.save_model(model, folder / "counting", wide=WIDE, sample=SAMPLE)
-
-    def loads() -> Counter[int]:
-        lines = [line.split() for line in log.read_text().splitlines()]
-        in_workers = [(int(pid), mlflow) for pid, mlflow in lines if int(pid) != os.getpid()]
-        assert {mlflow for _, mlflow in in_workers} == {"False"}
-        return Counter(pid for pid, _ in in_workers)
-
-    return read_package(folder / "counting", uri="counting"), loads
-
-
-@pytest.fixture
-def new_workers(spark: SparkSession, tmp_path: Path) -> Iterator[None]:
-    """Worker processes of this test's own: Spark shares them among tasks of equal environments only."""
-    spark.sparkContext.environment["SPARK_SCORING_TEST"] = str(tmp_path)
-    yield
-    del spark.sparkContext.environment["SPARK_SCORING_TEST"]
-
-
-@pytest.mark.usefixtures("new_workers")
-def test_a_job_of_200_tasks_loads_a_model_once_per_worker(spark: SparkSession, tmp_path: Path) -> None:
-    package, loads = counting(tmp_path)
-    rows = spark.createDataFrame(SAMPLE).repartition(200)
-    scored = score_rows(rows, [ScoredModel(role="champion", package=package)]).filter("scores[0].score is not null")
-    assert (scored.rdd.getNumPartitions(), scored.count()) == (200, 400)
-    # two task slots, and an idle worker may be replaced by a new one
-    assert set(loads().values()) == {1} and len(loads()) <= 4
-
-
-@pytest.mark.usefixtures("new_workers")
-def test_a_stream_of_100_micro_batches_loads_a_model_once_per_worker(spark: SparkSession, tmp_path: Path) -> None:
-    package, loads = counting(tmp_path)
-    (tmp_path / "in").mkdir()
-    for part in range(100):
-        pq.write_table(SAMPLE.slice(part * 4, 4), tmp_path / "in" / f"{part}.parquet")
-    schema = spark.createDataFrame(SAMPLE).schema
-    stream = spark.readStream.schema(schema).option("maxFilesPerTrigger", 1).parquet(str(tmp_path / "in"))
-    scored = score_rows(stream, [ScoredModel(role="champion", package=package)])
-    query = scored.writeStream.format("noop").option("checkpointLocation", str(tmp_path / "state"))
-    running = query.trigger(availableNow=True).start()
-    running.awaitTermination()
-    assert running.lastProgress["batchId"] == 99
-    assert set(loads().values()) == {1} and len(loads()) <= 4
-
-
-@pytest.mark.usefixtures("new_workers")
-def test_each_micro_batch_with_a_plan_of_its_own_loads_nothing(spark: SparkSession, tmp_path: Path) -> None:
-    package, loads = counting(tmp_path)
-    for _ in range(4):
-        model = [ScoredModel(role="champion", package=package)]
-        score_rows(spark.createDataFrame(SAMPLE), model).write.format("noop").mode("overwrite").save()
-    assert set(loads().values()) == {1} and len(loads()) <= 4
-
-
-@pytest.mark.parametrize("way", ["path", "package", "uri"])
-def test_models_in_one_line(spark: SparkSession, packages: dict[str, Package], tmp_path: Path, way: str) -> None:
-    registry = f"sqlite:///{tmp_path}/mlflow.db"
-    package = packages["line"]
-    if way == "uri":
-        line = fitted(LinearRegression(), SAMPLE, classes=0)
-        package = flavor.package(line, wide=WIDE, sample=SAMPLE, name="line", registry=registry, alias="champion")
-    given = {"path": package.path, "package": package, "uri": "models:/line@champion"}[way]
-    rows = spark.createDataFrame(SAMPLE)
-    scored = spark_scoring.score_rows(rows, [given, packages["logistic"]], registry=registry)
-    expected = [
-        admitted(spark, package, role="champion"),
-        admitted(spark, packages["logistic"], role="shadow"),
-    ]
-    named = [["champion", "shadow"]] * len(SAMPLE)
-    assert [[entry["role"] for entry in found] for found in entries(scored).values()] == named
-    score = {key: [entry["score"] for entry in found] for key, found in entries(scored).items()}
-    assert score == {
-        key: [entry["score"] for entry in found] for key, found in entries(score_rows(rows, expected)).items()
-    }
-
-
-def test_one_model_needs_no_list(spark: SparkSession, packages: dict[str, Package]) -> None:
-    rows, package = spark.createDataFrame(SAMPLE), packages["line"]
-    alone = entries(spark_scoring.score_rows(rows, package, runtime="arrow"))
-    assert alone == entries(spark_scoring.score_rows(rows, [package], runtime="arrow"))
-
-
-@pytest.mark.parametrize(
-    ("models", "runtime", "message"),
-    [
-        ([], None, "score_rows: it is given no model"),
-        (["models:/line@champion"], "foo", "score_rows: runtime: 'foo' is not allowed here.* Allowed: arrow or comp"),
-        ("models:/line@champion", "arow", "Did you mean 'arrow'"),
-        ("line", None, "'line' names no model"),
-    ],
-)
-def test_what_score_rows_cannot_take(spark: SparkSession, models: Any, runtime: str | None, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        spark_scoring.score_rows(spark.range(1), models, runtime=runtime, registry="none")
-
-
-def test_a_model_that_was_admitted_is_taken_without_a_job(spark: SparkSession, packages: dict[str, Package]) -> None:
-    rows = spark.createDataFrame(SAMPLE)
-    spark_scoring.score_rows(rows, [packages["line"]])
-    jobs = spark.sparkContext._jsc.sc().statusStore().jobsList  # type: ignore[union-attr]
-    before = jobs(None).size()
-
-    again = spark_scoring.score_rows(rows, [packages["logistic"], packages["line"]], runtime="arrow")
-    between = jobs(None).size()
-    spark_scoring.score_rows(rows, [packages["line"], packages["logistic"]], runtime="arrow")
-
-    assert before < between == jobs(None).size()
-    assert [entry["role"] for entry in next(iter(entries(again).values()))] == ["champion", "shadow"]
-
-
-def test_a_streaming_frame_is_scored_too(spark: SparkSession, packages: dict[str, Package], tmp_path: Path) -> None:
-    rows = spark.createDataFrame(SAMPLE)
-    rows.write.parquet(str(tmp_path / "in"))
-    model = [admitted(spark, packages["logistic"], role="champion")]
-    stream = spark_scoring.score_rows(
-        spark.readStream.schema(rows.schema).parquet(str(tmp_path / "in")), [packages["logistic"]]
-    )
-    query = stream.writeStream.format("memory").queryName("scored_stream")
-    query.option("checkpointLocation", str(tmp_path / "state")).trigger(availableNow=True).start().awaitTermination()
-    assert entries(spark.table("scored_stream")) == entries(score_rows(rows, model))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -418,37 +227,6 @@ def test_within() -> None:
     assert within(now, was, tolerance=Tolerance(ulps=2)).tolist() == [True, True, False, False]
     assert within(now, was, tolerance=Tolerance(relative=1e-9)).tolist() == [True, True, True, False]
     assert within(now, was, tolerance=Tolerance()).tolist() == [True, False, False, False]
-
-
-def test_the_cache_keeps_to_its_budget(packages: dict[str, Package]) -> None:
-    asked: list[str] = []
-    content = {name: archive_of(package) for name, package in packages.items()}
-    cache = ModelCache(budget_bytes=len(content["line"]) + len(content["logistic"]), used_bytes=lambda: 0)
-
-    def get(name: str, *wanted: str) -> None:
-        cache.get(
-            name,
-            spec=packages[name].spec,
-            archive=lambda: asked.append(name) or content[name],  # type: ignore[func-returns-value]
-            wanted=wanted,
-        )
-
-    for name in ("line", "logistic", "line", "forest", "forest", "line"):
-        get(name)
-    assert asked == ["line", "logistic", "forest", "line"]
-    asked.clear()
-    # what one job needs is kept together: giving it up would load every model again for every batch of rows
-    for name in ("line", "forest", "line", "forest"):
-        get(name, "line", "forest")
-    assert (asked, set(cache.loaded)) == (["forest"], {"line", "forest"})
-
-
-def test_the_cache_counts_what_a_model_takes(packages: dict[str, Package]) -> None:
-    grown = iter([0, 500, 500, 500])
-    cache = ModelCache(budget_bytes=700_000, used_bytes=lambda: 1000 * next(grown))
-    for name in ("line", "logistic"):
-        cache.get(name, spec=packages[name].spec, archive=lambda name=name: archive_of(packages[name]))  # type: ignore[misc]
-    assert [size for _, size in cache.loaded.values()] == [500_000, len(archive_of(packages["logistic"]))]
 
 
 @pytest.mark.parametrize(("given", "found"), [("65535", "8000"), ("20000", "20000")])
