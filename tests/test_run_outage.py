@@ -6,9 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from spark_scoring.errors import ConfigError
+from spark_scoring.errors import BrokerAwayError, ConfigError
+from spark_scoring.io import broker as brokers
 from spark_scoring.run import stream
 from spark_scoring.run.outages import wait_for_broker
 from spark_scoring.spec.plan import Plan
@@ -61,3 +64,30 @@ def test_options_that_no_client_takes_are_no_outage(spark: SparkSession, tmp_pat
         with pytest.raises(ConfigError, match=f"does not take {named}") as refused:
             wait_for_broker(spark, job, ["rows"], patience_s=1, stop=threading.Event())
         assert "secret" not in str(refused.value)
+
+
+def test_a_name_that_nobody_knows_is_an_outage(spark: SparkSession, tmp_path: Path) -> None:
+    servers, secret = "broker.invalid:9092", {"sasl.jaas.config": "a secret"}
+    job = make_world(spark, tmp_path, kafka={"servers": servers, "options": secret}).job
+    with pytest.raises(BrokerAwayError, match=r"broker.invalid:9092 does not answer \(nobody knows its name\)"):
+        wait_for_broker(spark, job, ["rows"], patience_s=1, stop=threading.Event())
+    reader = spark.read.format("kafka").options(**{"kafka.bootstrap.servers": servers, "subscribe": "rows"})
+    with pytest.raises((Py4JJavaError, PySparkException)) as ended:
+        reader.load().count()
+    assert brokers.is_retriable(spark, ended.value)
+
+
+def test_servers_that_are_none_are_told_as_such(spark: SparkSession, tmp_path: Path) -> None:
+    for servers in ("127.0.0.1", "host:port"):
+        job = make_world(spark, tmp_path, kafka={"servers": servers, "options": {"client.id": "x"}}).job
+        with pytest.raises(ConfigError, match=f"kafka.servers: '{servers}' is no list of brokers"):
+            wait_for_broker(spark, job, ["rows"], patience_s=1, stop=threading.Event())
+
+
+def test_a_mechanism_that_no_client_knows_is_no_outage(spark: SparkSession, tmp_path: Path) -> None:
+    module = "org.apache.kafka.common.security.scram.ScramLoginModule required username='a' password='b';"
+    for mechanism in ("SCRAM-SHA512", "plain"):
+        options = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": mechanism, "sasl.jaas.config": module}
+        job = make_world(spark, tmp_path, kafka={"servers": "127.0.0.1:1", "options": options}).job
+        with pytest.raises(ConfigError, match=r"does not take sasl.mechanism \(there are .*SCRAM-SHA-512"):
+            wait_for_broker(spark, job, ["rows"], patience_s=1, stop=threading.Event())

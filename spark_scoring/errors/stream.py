@@ -173,6 +173,10 @@ def unfit_options(names: Iterable[str], *, cause: str) -> ConfigError:
     )
 
 
+def unfit_servers(servers: str) -> ConfigError:
+    return ConfigError(f"kafka.servers: '{servers}' is no list of brokers. Write `host:port`, and `,` between several.")
+
+
 def refused_by_broker(servers: str, *, cause: str) -> RunError:
     return RunError(
         f"no access to Kafka at {servers} ({cause}). Correct the security options under kafka.options of the job: "

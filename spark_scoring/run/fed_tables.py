@@ -6,8 +6,8 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import delta
+from spark_scoring.io.broker import TopicState
 from spark_scoring.io.delta_log import Version
-from spark_scoring.io.kafka import TopicState
 from spark_scoring.run import feeds
 from spark_scoring.run.feeds import Feed
 from spark_scoring.run.ledger import Standing

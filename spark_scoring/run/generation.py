@@ -11,8 +11,8 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.errors import StateError
-from spark_scoring.io import checkpoint, files, kafka
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io import broker, checkpoint, files
+from spark_scoring.io.broker import TopicState
 from spark_scoring.run import fed_tables, feeds, ledger, owner, takeover
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.insist import insisting
@@ -130,7 +130,7 @@ def _recover(spark: SparkSession, job: Job, consent: Consent) -> Takeover:
     if not known.begun and not known.expired:
         return _without_commits(spark, job, consent)
     assert job.kafka is not None
-    states = kafka.topic_states(spark, job.kafka, topics_of(job))
+    states = broker.topic_states(spark, job.kafka, topics_of(job))
     base = _of_rows(spark, job, path, states) if known.expired else known
     plan = _settled(spark, job, base, states)
     _refuse_unless(job, plan.accepted, consent)

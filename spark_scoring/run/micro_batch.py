@@ -10,7 +10,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, delta, kafka
+from spark_scoring.io import broker, checkpoint, delta
 from spark_scoring.io.json import parsed
 from spark_scoring.io.sources import schema_of
 from spark_scoring.run import fed_tables, feeds, inputs, ledger, output
@@ -41,7 +41,7 @@ class Context:
     feed_ends: Mapping[str, FeedEnds]
     now: Callable[[], datetime]
     prepared: Prepared
-    watch: kafka.Watch
+    watch: broker.Watch
 
 
 def commit(records: DataFrame, batch_id: int, *, context: Context, known: Standing, serving: Serving) -> Standing:
@@ -124,7 +124,7 @@ def _is_done(known: Standing, commit_id: str, ranges: Ranges, *, context: Contex
 
 
 def _check_range(
-    known: Standing, ranges: Ranges, topics: Mapping[str, kafka.TopicState], *, batch_id: int, context: Context
+    known: Standing, ranges: Ranges, topics: Mapping[str, broker.TopicState], *, batch_id: int, context: Context
 ) -> None:
     assert context.job.kafka is not None
     if known.begun:
@@ -142,14 +142,14 @@ def _check_range(
                     raise errors.offsets_do_not_continue(where, expected=earliest, given=start, job=context.job.path)
 
 
-def _topics(context: Context, known: Standing) -> dict[str, kafka.TopicState]:
+def _topics(context: Context, known: Standing) -> dict[str, broker.TopicState]:
     names = [_rows_topic(context.job).topic, *[feed.topic.topic for feed in context.feeds]]
     found = context.watch.topic_states(names)
     check_topics(known, found, job=context.job.path)
     return found
 
 
-def _feed_lag(context: Context, topics: Mapping[str, kafka.TopicState], ranges: Ranges) -> dict[str, int]:
+def _feed_lag(context: Context, topics: Mapping[str, broker.TopicState], ranges: Ranges) -> dict[str, int]:
     lag = {}
     for feed in context.feeds:
         read = ranges.get(feed.topic.topic, {})

@@ -11,8 +11,8 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import kafka
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io import broker, kafka
+from spark_scoring.io.broker import TopicState
 from spark_scoring.spec.job import Job
 
 log = logging.getLogger(__name__)
@@ -34,13 +34,13 @@ def wait_for_broker(
     answer within `patience_s`.
     """
     assert job.kafka is not None
-    kafka.check_options(spark, job.kafka)
+    broker.check_options(spark, job.kafka)
     until = time.monotonic() + patience_s
     while not stop.is_set():
         left_s = until - time.monotonic()
         try:
             # asked for at least a second: connecting takes time even where all is well
-            return kafka.topic_states(spark, job.kafka, topics, timeout_ms=int(min(max(left_s, 1), ANSWER_S) * 1000))
+            return broker.topic_states(spark, job.kafka, topics, timeout_ms=int(min(max(left_s, 1), ANSWER_S) * 1000))
         except errors.BrokerAwayError as away:
             left_s = until - time.monotonic()
             if left_s <= 0:
@@ -71,12 +71,14 @@ class Outages:
 
         `failure`: what our own part of the query failed with. `fit` is asked about the topics if nothing of ours did.
 
-        Raises: RunError: a record ended it that Spark cannot read.
+        Raises: RunError: a record ended it that Spark cannot read, or a client has not the rights.
         """
         self.brief = self.brief + 1 if time.monotonic() - began < LONG_ENOUGH_S else 0
         if self.brief > MOST_BRIEF or not self._went_away(error, failure=failure, fit=fit):
+            assert self.job.kafka is not None
             ended = failure or error
-            raise (kafka.unreadable_record(ended, job=self.job.path) or ended) from error
+            told = kafka.unreadable_record(ended, job=self.job.path) or broker.refusal(self.job.kafka, ended)
+            raise (told or ended) from error
 
     def _went_away(
         self,
@@ -86,11 +88,11 @@ class Outages:
         fit: Callable[[Mapping[str, TopicState]], None],
     ) -> bool:
         # it may be back by now, so what its client said counts too
-        if isinstance(failure, errors.BrokerAwayError) or kafka.is_retriable(self.spark, error):
+        if isinstance(failure, errors.BrokerAwayError) or broker.is_retriable(self.spark, error):
             return True
         assert self.job.kafka is not None
         try:
-            states = kafka.topic_states(self.spark, self.job.kafka, self.topics, timeout_ms=int(ANSWER_S * 1000))
+            states = broker.topic_states(self.spark, self.job.kafka, self.topics, timeout_ms=int(ANSWER_S * 1000))
         except errors.BrokerAwayError:
             return True
         if failure is None:

@@ -15,7 +15,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, delta, files, kafka
-from spark_scoring.io.kafka import TopicState, Watch
+from spark_scoring.io.broker import TopicState, Watch
 from spark_scoring.run import check, fed_tables, feeds, generation, inputs, ledger, micro_batch, owner, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.feeds import Feed, FeedEnds

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from spark_scoring import errors
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io.broker import TopicState
 from spark_scoring.run.faults import protected
 from spark_scoring.run.ledger import Standing
 

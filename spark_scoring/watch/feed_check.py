@@ -10,7 +10,7 @@ from typing import Any
 import pyspark.sql.functions as F
 from pyspark.sql import SparkSession
 
-from spark_scoring.io import delta, kafka
+from spark_scoring.io import broker, delta, kafka
 from spark_scoring.run.feeds import is_feeds, path_of, rejected_of
 from spark_scoring.run.takeover import Accepted
 from spark_scoring.spec.job import Job, TableSource
@@ -65,7 +65,7 @@ def check_feed(
     path, bad_path = path_of(spark, table), rejected_of(job)
     log, bad_log = delta.history(spark, path), delta.history(spark, bad_path)
     found, bad = _appends(log, topic, job=job), _appends(bad_log, topic, job=job)
-    state = kafka.topic_states(spark, job.kafka, [topic])[topic]
+    state = broker.topic_states(spark, job.kafka, [topic])[topic]
     old = {one.commit_id for one in (*found, *bad) if one.topic_id != state.topic_id}
     appends = [one for one in found if one.topic_id == state.topic_id]
     read = _read(plans, topic, topic_id=state.topic_id)
@@ -188,7 +188,7 @@ def _rejected(
     return {row["commit_id"]: row["count"] for row in rows.groupBy("commit_id").count().collect()}
 
 
-def _records(spark: SparkSession, job: Job, topic: str, spans: Spans, state: kafka.TopicState) -> int | None:
+def _records(spark: SparkSession, job: Job, topic: str, spans: Spans, state: broker.TopicState) -> int | None:
     assert job.kafka is not None
     if not spans:
         return 0

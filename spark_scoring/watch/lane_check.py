@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_scoring.io import checkpoint, kafka
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io import broker, checkpoint, kafka
+from spark_scoring.io.broker import TopicState
 from spark_scoring.run.lane import message, runs
 from spark_scoring.spec.job import Job
 from spark_scoring.spec.plan import Offsets, Plan
@@ -38,7 +38,7 @@ def scored(spark: SparkSession, job: Job, plans: Sequence[Plan], state: TopicSta
 def _places(spark: SparkSession, job: Job, newest: Offsets, state: TopicState) -> DataFrame:
     assert job.kafka is not None
     topic = str(job.output.topic)
-    there = kafka.topic_states(spark, job.kafka, [topic])[topic]
+    there = broker.topic_states(spark, job.kafka, [topic])[topic]
     landed = {p: until for p, (_, until) in newest.ranges.get(topic, {}).items()}
     spans = {p: (max(landed.get(p, 0), there.earliest[p]), end) for p, end in there.latest.items()}
     waiting = {topic: {p: span for p, span in spans.items() if span[0] < span[1]}}

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import pyspark.sql.functions as F
 from pyspark.sql import DataFrame
 
-from spark_scoring.io import delta, kafka
+from spark_scoring.io import broker, delta
 from spark_scoring.run.ledger import Commit, generation_of
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
@@ -13,7 +13,7 @@ from spark_scoring.spec.plan import Offsets, Plan, Replay
 
 
 def created_again(
-    job: Job, plans: Sequence[Plan], takeovers: Mapping[int, Takeover], state: kafka.TopicState
+    job: Job, plans: Sequence[Plan], takeovers: Mapping[int, Takeover], state: broker.TopicState
 ) -> list[str]:
     """That the topic is not the one that was read."""
     assert job.stream is not None

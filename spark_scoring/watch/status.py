@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.errors import BrokerAwayError
-from spark_scoring.io import kafka
+from spark_scoring.io import broker
 from spark_scoring.run import ledger
 from spark_scoring.run.ledger import Commit, Standing
 from spark_scoring.spec.job import Job
@@ -108,7 +108,7 @@ def _waiting(spark: SparkSession, job: Job, known: Standing) -> int | None:
     if job.stream is None or job.kafka is None or job.output.stream is None or known.expired:
         return None
     try:
-        latest = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic].latest
+        latest = broker.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic].latest
     except BrokerAwayError:
         return None
     done = known.ends.get(job.stream.topic, {})

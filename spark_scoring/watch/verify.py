@@ -7,7 +7,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta, kafka
+from spark_scoring.io import broker, delta, kafka
 from spark_scoring.run import ledger
 from spark_scoring.run.takeover import Takeover
 from spark_scoring.spec.job import Job
@@ -83,7 +83,7 @@ def verify_stream(spark: SparkSession, job: Job) -> Verdict:
     rows = delta.read_version(spark, job.output.stream, log[0].version)
     plans = [commit.plan for commit in commits if isinstance(commit.plan.input, Offsets)]
     expired = log[-1].version > 0
-    state = kafka.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic]
+    state = broker.topic_states(spark, job.kafka, [job.stream.topic])[job.stream.topic]
     lane = lane_check.scored(spark, job, plans, state)
     accepted = [one for takeover in takeovers.values() for one in takeover.accepted]
     return Verdict(
@@ -165,7 +165,7 @@ def _partitions(
     job: Job,
     rows: DataFrame,
     plans: Sequence[Plan],
-    state: kafka.TopicState,
+    state: broker.TopicState,
     *,
     begun: Mapping[int, int],
     expired: bool,
@@ -206,7 +206,7 @@ def _partitions(
     )
 
 
-def _begun(job: Job, takeovers: Mapping[int, Takeover], state: kafka.TopicState) -> Mapping[int, int]:
+def _begun(job: Job, takeovers: Mapping[int, Takeover], state: broker.TopicState) -> Mapping[int, int]:
     """Where the newest takeover let each partition go on."""
     assert job.stream is not None
     topic = job.stream.topic
@@ -214,7 +214,7 @@ def _begun(job: Job, takeovers: Mapping[int, Takeover], state: kafka.TopicState)
     return same[-1].ends.get(topic, {}) if same else {}
 
 
-def _committed(plans: Sequence[Plan], topic: str, state: kafka.TopicState) -> dict[int, tuple[int, int]]:
+def _committed(plans: Sequence[Plan], topic: str, state: broker.TopicState) -> dict[int, tuple[int, int]]:
     committed: dict[int, tuple[int, int]] = {}
     for plan in plans:
         assert isinstance(plan.input, Offsets)
@@ -256,7 +256,7 @@ def _compared(
 
 
 def _partition(
-    partition: int, span: tuple[int, int], found: dict[str, int], state: kafka.TopicState, *, goes_on: int, whole: bool
+    partition: int, span: tuple[int, int], found: dict[str, int], state: broker.TopicState, *, goes_on: int, whole: bool
 ) -> Partition:
     return Partition(
         partition=partition,

@@ -6,15 +6,19 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 from pyspark.sql import SparkSession
 
 from spark_scoring.errors import RunError
+from spark_scoring.io.broker import topic_states
 from spark_scoring.run import stream
 from spark_scoring.testing import KafkaBroker
 from spark_scoring.testing.broker import free_port
@@ -55,6 +59,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         "sasl.enabled.mechanisms": "PLAIN",
         "listener.name.guarded.plain.sasl.jaas.config": f'{MODULE} user_scorer="{SECRET}";',
         "listener.name.tls.ssl.client.auth": "required",
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": "User:ANONYMOUS",
+        "allow.everyone.if.no.acl.found": "true",
         **{f"listener.name.tls.{name}": value for name, value in stores.items()},
     }
     settings |= {name: value.replace("${KAFKA_PASSWORD}", SECRET) for name, value in settings.items()}
@@ -82,12 +89,17 @@ def store(kind: str, path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def arena(spark: SparkSession, tmp_path: Path, guarded: Guarded) -> Arena:
+    return over_sasl(spark, tmp_path, guarded)
+
+
+def over_sasl(spark: SparkSession, folder: Path, guarded: Guarded) -> Arena:
+    """A stream whose user has a password."""
     options = {
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "PLAIN",
         "sasl.jaas.config": f'{MODULE} username="scorer" password="${{KAFKA_PASSWORD}}";',
     }
-    return make_arena(spark, tmp_path, guarded.broker, kafka={"servers": guarded.sasl, "options": options})
+    return make_arena(spark, folder, guarded.broker, kafka={"servers": guarded.sasl, "options": options})
 
 
 @pytest.mark.slow
@@ -172,3 +184,40 @@ def test_without_the_right_certificates_nothing_is_read(
         arena.run()
 
     assert SECRET not in str(refused.value) and not Path(arena.output).exists()
+
+
+def only(broker: KafkaBroker, topic: str, *, user: str, operation: ACLOperation) -> None:
+    """From now on nobody but the user may do this with the topic, and nobody anything else."""
+    right = {"operation": operation, "permission_type": ACLPermissionType.ALLOW}
+    resource = ResourcePattern(ResourceType.TOPIC, topic)
+    with closing(KafkaAdminClient(bootstrap_servers=broker.servers)) as admin:
+        made = admin.create_acls([ACL(principal=f"User:{user}", host="*", resource_pattern=resource, **right)])
+    assert not made["failed"]
+
+
+def test_a_topic_without_rights_is_no_missing_topic(
+    spark: SparkSession, tmp_path: Path, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PASSWORD", SECRET)
+    kafka = over_sasl(spark, tmp_path, guarded).job.kafka
+    assert kafka is not None
+    guarded.broker.create_topic("hidden")
+    only(guarded.broker, "hidden", user="another", operation=ACLOperation.DESCRIBE)
+    for topic, said in (
+        ("hidden", r"no access to Kafka at .* \(TopicAuthorizationException, topic 'hidden'\)"),
+        ("nowhere", "topic 'nowhere' is not at"),
+        ("no topic!", "topic 'no topic!' is not at"),
+    ):
+        with pytest.raises(RunError, match=said):
+            topic_states(spark, kafka, [topic])
+
+
+def test_rows_that_may_not_be_read_end_the_stream_with_their_topic(
+    spark: SparkSession, tmp_path: Path, guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_PASSWORD", SECRET)
+    arena = over_sasl(spark, tmp_path, guarded)
+    arena.send(0, 3)
+    only(guarded.broker, arena.rows_topic, user="scorer", operation=ACLOperation.DESCRIBE)
+    with pytest.raises(RunError, match=rf"no access to Kafka at .*topic '{arena.rows_topic}'"):
+        arena.run()

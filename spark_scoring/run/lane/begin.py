@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, delta
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io.broker import TopicState
 from spark_scoring.run import check, generation, ledger, owner, serving
 from spark_scoring.run.faults import protected
 from spark_scoring.run.lane import fit, runs

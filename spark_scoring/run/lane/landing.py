@@ -15,7 +15,7 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import checkpoint, kafka
+from spark_scoring.io import broker, checkpoint
 from spark_scoring.jvm.functions import ready
 from spark_scoring.run import ledger
 from spark_scoring.run.faults import protected, reached
@@ -111,7 +111,7 @@ class Landing:
         """Nothing is skipped, and the topics are the ones that were read; the id of that of scores."""
         assert self.job.kafka is not None and self.job.stream is not None
         rows = self.job.stream.topic
-        found = kafka.topic_states(self.spark, self.job.kafka, [*ranges, rows])
+        found = broker.topic_states(self.spark, self.job.kafka, [*ranges, rows])
         scores = {topic: found[topic] for topic in ranges}
         check_topics(self.known, scores, job=self.job.path)
         # asked for after the scores were made: what was read of a new topic would have the old one's id

@@ -14,7 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from spark_scoring import errors
 from spark_scoring.io import checkpoint, files, kafka
-from spark_scoring.io.kafka import TopicState
+from spark_scoring.io.broker import TopicState
 from spark_scoring.run import generation, inputs, ledger, owner, serving
 from spark_scoring.run.faults import protected, reached
 from spark_scoring.run.generation import Consent
