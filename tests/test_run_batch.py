@@ -162,7 +162,8 @@ def test_the_rows_say_whose_a_table_is_whose_log_does_not(world: World) -> None:
     target, copied = str(world.job.output.batch), world.table("copied")
     world.spark.read.format("delta").load(target).write.format("delta").save(copied)
     found = [ledger.owner_of(world.spark, path) for path in (target, copied, world.table("nothing"))]
-    assert found == [world.job.name, world.job.name, None]
+    name = world.job.name
+    assert found == [ledger.Owner(job=name, kind=ledger.BATCH), ledger.Owner(job=name), None]
 
 
 def test_a_challenger_serves_its_share_and_a_shadow_none(spark: SparkSession, tmp_path: Path) -> None:

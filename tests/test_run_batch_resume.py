@@ -2,10 +2,12 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyspark.sql.functions as F
 import pytest
@@ -14,11 +16,15 @@ from pyspark.sql import SparkSession
 
 from spark_scoring.errors import RunError
 from spark_scoring.io import delta, delta_upkeep
-from spark_scoring.run import batch, check, runs
+from spark_scoring.run import batch, check, runs, stream
+from spark_scoring.run.lane.runner import realtime
+from spark_scoring.run.replay import replay
 from spark_scoring.run.runs import Span
-from spark_scoring.spec.job import Source
-from spark_scoring.spec.plan import Plan
+from spark_scoring.run.takeover import Takeover
+from spark_scoring.spec.job import MICRO_BATCH, REALTIME, Source
+from spark_scoring.spec.plan import Offsets, Plan, Replay
 from tests.batch_runs import LATER, NOW, SPAN, UNDATED, add_undated, score, undated
+from tests.lane_world import lane_changes
 from tests.marks import slow
 from tests.world import World, make_world
 
@@ -192,3 +198,42 @@ def test_a_table_of_another_job_is_left_alone(world: World) -> None:
             attempt()
     score(replace(world, job=replace(world.job, path="moved/job.yaml")))
     assert world.output("batch") == expected
+
+
+def test_a_table_of_the_jobs_stream_is_no_batch_output(world: World) -> None:
+    score(world)
+    interrupted(world)
+    target, name = str(world.job.output.batch), world.job.name
+    base = Plan(commit_id=f"{name}/g/1", clock=NOW, input=Replay(reason="PARSE", moved={}), tables={}, models=())
+    begun = Takeover(job=name, generation="g", ends={}, topic_ids={}, by="me", at="now")
+    only = replace(world.job, stream=None, output=replace(world.job.output, stream=None))
+    said = f"scores: holds the stream output of job '{name}', and this is its batch: batch and stream have a table each"
+    for made in (base, replace(base, input=Offsets(ranges={"t": {0: (0, 1)}}, topic_ids={})), begun):
+        frame = world.spark.read.format("delta").load(target).limit(1)
+        frame.write.format("delta").mode("append").option("userMetadata", made.dump()).save(target)
+        expected = world.output("batch")
+        for attempt in (
+            lambda: score(world),
+            lambda: score(world, resume=True),
+            lambda: check.check(world.spark, only),
+        ):
+            with pytest.raises(RunError, match=said):
+                attempt()
+        assert world.output("batch") == expected
+
+
+def test_a_table_of_the_jobs_batch_is_no_stream_output(spark: SparkSession, tmp_path: Path) -> None:
+    made = make_world(spark, tmp_path, **lane_changes(tmp_path))
+    score(made)
+    expected, target = made.output("batch"), made.job.output.batch
+    job = replace(made.job, batch=None, output=replace(made.job.output, batch=None, stream=target))
+    given: dict[str, Any] = {"once": True, "now": lambda: NOW, "stop": threading.Event()}
+    for attempt in (
+        lambda: check.check(spark, job),
+        lambda: stream.stream(spark, job.on_lane(MICRO_BATCH), **given),
+        lambda: realtime(spark, job.on_lane(REALTIME), **given),
+        lambda: replay(spark, job, reason="PARSE", within=(None, None), clock=NOW),
+    ):
+        with pytest.raises(RunError, match=f"the batch output of job '{job.name}', and this is its stream"):
+            attempt()
+    assert made.output("batch") == expected and not Path(job.state, "owner.json").exists()

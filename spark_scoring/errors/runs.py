@@ -174,6 +174,13 @@ def output_of_another_job(path: str, *, owner: str, job: str) -> RunError:
     )
 
 
+def output_of_the_other_kind(path: str, *, job: str, owner: str, kind: str) -> RunError:
+    return RunError(
+        f"{path}: holds the {owner} output of job '{job}', and this is its {kind}: batch and stream have a table each. "
+        f"Nothing was written. Give output.{kind} another path."
+    )
+
+
 def output_type(path: str, *, column: str, given: str, there: str) -> RunError:
     return RunError(
         f"{path}: column '{column}' is {there} in the table, and would be {given} now. A type is never changed: "

@@ -146,9 +146,9 @@ def _in_span(plan: Plan, span: Span) -> bool:
 def _resumed(spark: SparkSession, job: Job, rows: Source, *, span: Span, target: str) -> Run:
     """The run that goes on, without the commits that the output no longer holds as they were: they are made again.
 
-    Raises: RunError: there is none, or another run has written there since.
+    Raises: RunError: there is none, or another run has written there since, or the output is not the batch's.
     """
-    check_owner(spark, target, job=job.name)
+    check_owner(spark, target, job=job.name, kind=ledger.BATCH)
     run = runs.resume(spark, job, rows, span=span)
     done = {plan.commit_id: plan.counts.rows if plan.counts else 0 for plan in run.done}
     still = still_done(spark, target, done=done, run_id=run.run_id, base=run.base, span=run.span)

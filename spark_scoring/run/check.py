@@ -15,6 +15,7 @@ from spark_scoring.run import inputs, output
 from spark_scoring.run.actuals import pin_actuals, with_actuals
 from spark_scoring.run.inputs import Tables
 from spark_scoring.run.lane.fit import refusals, step_refusal
+from spark_scoring.run.ledger import BATCH, STREAM
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.target import check_folders, check_target
 from spark_scoring.spec.job import Job, Source
@@ -101,7 +102,7 @@ def analyse(
         models=inputs.model_pins(models),
     )
     found = output.scored(output.from_table(frame), AtVersions.once(spark, tables), job=job, models=models, plan=plan)
-    check_target(spark, target, found, job=job.name, replaced=rows is not None)
+    check_target(spark, target, found, job=job.name, kind=STREAM if rows is None else BATCH)
     return found
 
 

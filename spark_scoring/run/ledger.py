@@ -11,7 +11,7 @@ from spark_scoring.errors import RunError
 from spark_scoring.io import delta
 from spark_scoring.io.delta_log import Version
 from spark_scoring.run.takeover import Takeover
-from spark_scoring.spec.plan import Offsets, Plan, Ranges, Replay
+from spark_scoring.spec.plan import Interval, Offsets, Plan, Ranges, Replay
 
 # operations that are known to leave the rows alone, so that nobody looks what they did; others may or may not
 NO_DATA = (
@@ -21,6 +21,7 @@ NO_DATA = (
 # no file is written anew, and columns are gone all the same
 LOSE_COLUMNS = ("DROP COLUMNS", "RENAME COLUMN", "REPLACE COLUMNS")
 Ends = Mapping[str, Mapping[int, int]]
+BATCH, STREAM = "batch", "stream"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,14 @@ class Standing:
             self, newest=plan, takeover=None, table=table, ends={**self.ends, **merged},
             topic_ids={**self.topic_ids, **plan.input.topic_ids},
         )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose an output is: a job, and whether its `batch` or its `stream` writes it; None where only rows tell."""
+
+    job: str
+    kind: str | None = None
 
 
 def commits(spark: SparkSession, path: str, *, job: str) -> tuple[Commit, ...]:
@@ -135,14 +144,14 @@ def has_rows(spark: SparkSession, path: str, *, job: str, where: str = "true") -
     return not frame.where(F.col("commit_id").startswith(f"{job}/")).where(where).isEmpty()
 
 
-def owner_of(spark: SparkSession, path: str) -> str | None:
-    """The job that made the newest commit of the table, by its log or, where that has expired, by a row; else None."""
+def owner_of(spark: SparkSession, path: str) -> Owner | None:
+    """Who made the newest commit of the table, by its log or, where that has expired, by a row; else None."""
     if not delta.is_table(spark, path):
         return None
-    if found := next(filter(None, map(_job_of, delta.newest_first(spark, path))), None):
+    if found := next(filter(None, map(_owner_in, delta.newest_first(spark, path))), None):
         return found
     row = spark.read.format("delta").load(path).select("commit_id").where("commit_id is not null").first()
-    return None if row is None else str(row["commit_id"]).split("/")[0]
+    return None if row is None else Owner(job=str(row["commit_id"]).split("/")[0])
 
 
 def without_plans(spark: SparkSession, path: str, *, job: str) -> RunError:
@@ -202,11 +211,12 @@ def _plan_of(entry: delta.Entry, job: str | None) -> Plan | None:
     return plan if plan is not None and (job is None or plan.commit_id.startswith(f"{job}/")) else None
 
 
-def _job_of(entry: delta.Entry) -> str | None:
+def _owner_in(entry: delta.Entry) -> Owner | None:
     plan, takeover = Plan.parse(entry.user_metadata), Takeover.parse(entry.user_metadata)
     if plan is not None:
-        return plan.commit_id.split("/")[0]
-    return None if takeover is None else takeover.job
+        kind = BATCH if isinstance(plan.input, Interval) else STREAM
+        return Owner(job=plan.commit_id.split("/")[0], kind=kind)
+    return None if takeover is None else Owner(job=takeover.job, kind=STREAM)
 
 
 def _taken(known: Standing, takeover: Takeover) -> Standing:

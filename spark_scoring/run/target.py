@@ -27,13 +27,13 @@ def check_folders(spark: SparkSession, job: Job) -> None:
             raise errors.not_a_folder(f"{job.path}: {key}", given=path)
 
 
-def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str, replaced: bool) -> None:
+def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str, kind: str) -> None:
     """Nothing, if there is no table yet, or one of the job that takes rows of this frame, new columns merged in.
 
-    `replaced`: rows of the table are replaced, not only added.
+    `kind`: `batch` or `stream`, of which the former replaces rows.
 
-    Raises: RunError: the table is no output of ours, or another job's, or a column has another type, or it lies or
-    is closed in a way that no write gets past, or other files lie there.
+    Raises: RunError: the table is no output of ours, or another job's, or of the other kind, or a column has another
+    type, or it lies or is closed in a way that no write gets past, or other files lie there.
     """
     if not delta.is_table(spark, path):
         check_free(spark, path)
@@ -42,10 +42,10 @@ def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str, 
     names = {name.lower() for name in there.fieldNames()}
     if missing := sorted(ALWAYS - names):
         raise errors.other_output(path, missing=missing)
-    check_owner(spark, path, job=job)
+    check_owner(spark, path, job=job, kind=kind)
     for column, given, found in differences(frame.schema, there):
         raise errors.output_type(path, column=column, given=given, there=found)
-    if why := _closed(delta.demands(spark, path), replaced=replaced):
+    if why := _closed(delta.demands(spark, path), replaced=kind == ledger.BATCH):
         raise errors.closed_output(path, why=why)
 
 
@@ -72,14 +72,17 @@ def check_free(spark: SparkSession, path: str) -> None:
         raise errors.other_files(path, there=others)
 
 
-def check_owner(spark: SparkSession, path: str, *, job: str) -> None:
-    """Nothing, if no other job writes the output at `path`: it would lose rows by `replaceWhere`, and its ledger.
+def check_owner(spark: SparkSession, path: str, *, job: str, kind: str) -> None:
+    """Nothing, if nobody else writes the output at `path`: it would lose rows by `replaceWhere`, and its ledger.
 
-    Raises: RunError: the newest commit there is another job's.
+    Raises: RunError: the newest commit there is another job's, or of this job's batch and `kind` is `stream`, or the
+    other way round.
     """
     owner = ledger.owner_of(spark, path)
-    if owner is not None and owner != job:
-        raise errors.output_of_another_job(path, owner=owner, job=job)
+    if owner is not None and owner.job != job:
+        raise errors.output_of_another_job(path, owner=owner.job, job=job)
+    if owner is not None and owner.kind not in (None, kind):
+        raise errors.output_of_the_other_kind(path, job=job, owner=str(owner.kind), kind=kind)
 
 
 def differences(given: T.StructType, there: T.StructType, prefix: str = "") -> Iterator[tuple[str, str, str]]:
