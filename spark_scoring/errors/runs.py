@@ -142,10 +142,11 @@ def other_output(path: str, *, missing: Iterable[str]) -> RunError:
     )
 
 
-def always_slower(path: str, *, tries: int) -> RunError:
+def always_slower(what: str, *, tries: int) -> RunError:
     return RunError(
-        f"{path}: other writers were faster {tries} times. Nothing was written. Run it again when they are quieter, or "
-        "stop the stream meanwhile."
+        f"{what}: another writer of this table, which commits to the same dates at the same time, was faster {tries} "
+        "times. Nothing was written for this commit. Run it again when the other is done or stopped; 'score' and "
+        "'widen' go on with --resume."
     )
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 import pyspark.sql.functions as F
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from spark_scoring import errors
@@ -17,7 +16,7 @@ from spark_scoring.io.sources import schema_of
 from spark_scoring.models.udf import ScoredModel
 from spark_scoring.run import check, inputs, output
 from spark_scoring.run.faults import reached
-from spark_scoring.run.insist import TRIES, insisting
+from spark_scoring.run.insist import insisting
 from spark_scoring.run.prepared import AtVersions
 from spark_scoring.run.reach import reach_of
 from spark_scoring.spec.job import Job
@@ -74,15 +73,10 @@ def replay(spark: SparkSession, job: Job, *, reason: str, within: Within, clock:
         models=inputs.model_pins(models),
         settings=inputs.settings_of(job),
     )
-    try:
-        return insisting(
-            plan.commit_id,
-            lambda: _attempt(spark, job, plan, models=models, tables=tables, reason=reason, within=within),
-        )
-    except PySparkException as error:
-        if not delta_write.lost_race(error):
-            raise
-        raise errors.always_slower(target, tries=TRIES) from error
+    return insisting(
+        plan.commit_id,
+        lambda: _attempt(spark, job, plan, models=models, tables=tables, reason=reason, within=within),
+    )
 
 
 def _attempt(
