@@ -23,6 +23,7 @@ from spark_scoring.run import inputs
 from spark_scoring.run.check import JobReport, StepReport, analyse, check
 from spark_scoring.spec.job import Source
 from spark_scoring.wide import strategies
+from tests.batch_runs import score
 from tests.world import WIDE, World, make_world
 
 ACTUAL = {"on": ["origin"], "column": "delay", "time": "landed", "matures_after": "2d"}
@@ -191,6 +192,23 @@ def test_steps_of_plain_frames(world: World) -> None:
     assert all(one.read for one in strategies(wide, tables))
     with pytest.raises(RunError, match="weather"):
         strategies(wide, {"planes": tables["planes"]})
+
+
+def test_an_output_inside_another_place_is_refused(spark: SparkSession, tmp_path: Path) -> None:
+    world = make_world(spark, tmp_path)
+    spark.range(1).write.format("delta").save(world.table("free"))
+    before = sorted(tmp_path.rglob("*"))
+    for key, inside, why in (
+        ("batch", "flights/scores", "rows.batch of job.yaml is there"),
+        ("stream", "planes/x/scores", "tables.planes of job.yaml is there"),
+        ("stream", "scores/stream", "output.batch of job.yaml is there"),
+        ("batch", "free/x/scores", "it lies in the table .*/free"),
+    ):
+        job = replace(world.job, output=replace(world.job.output, **{key: world.table(inside)}))
+        for attempt in (lambda: check(spark, job), lambda: score(replace(world, job=job))):  # noqa: B023  called at once
+            with pytest.raises(ConfigError, match=rf"job\.yaml: output\.{key}: .*/{inside}: {why}"):
+                attempt()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_an_output_that_no_write_gets_into(spark: SparkSession, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pyspark.sql import types as T
 from spark_scoring import errors
 from spark_scoring.io import delta, files
 from spark_scoring.run import ledger, output
+from spark_scoring.run.places import check_apart, outputs_of, places_of
 from spark_scoring.spec.job import Job
 
 # what every output has, whatever the job keeps and however its keys are named
@@ -18,13 +19,16 @@ ALWAYS_FILLED = frozenset({"outcome", "scores", "commit_id", "scored_at"})
 
 
 def check_folders(spark: SparkSession, job: Job) -> None:
-    """Nothing, if the job's outputs and state are folders, or nothing yet.
+    """Nothing, if the job's outputs and state are folders, or nothing yet, and the outputs lie in nothing else.
 
-    Raises: ConfigError: one is a file.
+    Raises: ConfigError: one is a file, or an output lies in a table or below another place of the job.
     """
-    for key, path in (("output.batch", job.output.batch), ("output.stream", job.output.stream), ("state", job.state)):
+    for key, path in (*outputs_of(job), ("state", job.state)):
         if path and files.is_file(spark, path):
             raise errors.not_a_folder(f"{job.path}: {key}", given=path)
+    for key, path in outputs_of(job):
+        # a table may be the output itself, read as it was before
+        check_apart(spark, path, where=f"{job.path}: {key}", taken=places_of(job), job=job.path, itself=False)
 
 
 def check_target(spark: SparkSession, path: str, frame: DataFrame, *, job: str, kind: str) -> None:

@@ -5,7 +5,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,10 +12,11 @@ import pyspark.sql.functions as F
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 
 from spark_scoring import errors
-from spark_scoring.io import delta, delta_write, files, sources
+from spark_scoring.io import delta, delta_write, sources
 from spark_scoring.run import batch, widenings
 from spark_scoring.run.actuals import AMBIGUOUS, IMMATURE, left_out, with_actuals
 from spark_scoring.run.insist import insisting
+from spark_scoring.run.places import check_apart, places_of
 from spark_scoring.run.prepared import Prepared
 from spark_scoring.run.runs import Span
 from spark_scoring.run.target import check_free, differences
@@ -207,13 +207,7 @@ def _check_out(prepared: Prepared, job: Job, going: Widening) -> None:
     """Nothing, if the rows can be planned and `out` is free or holds a training set with the same columns."""
     spark = prepared.spark
     planned = _written(_whole(prepared, going, within=(going.span.start, going.span.end))).schema
-    for place, path in _taken(job, going):
-        if f"{_plain(going.out)}/".startswith(f"{_plain(path)}/"):
-            why, do = f"{place} of {job.path} is there", "Give the training set a place of its own"
-            raise errors.contradiction("--out", given=going.out, why=why, do=do)
-    if (table := _table_above(spark, going.out)) is not None:
-        why, do = f"it lies in the table {table}", "Give the training set a place of its own"
-        raise errors.contradiction("--out", given=going.out, why=why, do=do)
+    check_apart(spark, going.out, where="--out", taken=_taken(job, going), job=job.path)
     if not delta.is_table(spark, going.out):
         check_free(spark, going.out)
         return
@@ -230,24 +224,5 @@ def _taken(job: Job, going: Widening) -> Iterator[tuple[str, str]]:
     """(what, path) of all that the job reads and writes, as far as it is a path."""
     pins = {"rows.batch": going.rows, **{f"tables.{name}": pin for name, pin in going.tables.pins.items()}}
     pins |= {f"actuals.{one.actual.name}": one.pinned for one in going.actuals}
-    for place, pinned in pins.items():
-        yield place, pinned.path or pinned.source.location
-    yield from ((f"tables.{table.name}", table.source.location) for table in job.tables)
-    yield from (
-        (f"output.{side}", path) for side, path in (("batch", job.output.batch), ("stream", job.output.stream)) if path
-    )
-
-
-def _table_above(spark: SparkSession, path: str) -> str | None:
-    """The Delta table in whose folder the path lies."""
-    above = path.rstrip("/").rpartition("/")[0]
-    while above and not above.endswith(("/", ":")):
-        if files.exists(spark, f"{above}/_delta_log"):
-            return above
-        above = above.rpartition("/")[0]
-    return None
-
-
-def _plain(path: str) -> str:
-    local = path.removeprefix("file:").rstrip("/")
-    return local if "://" in path and not path.startswith("file:") else str(Path(local).resolve())
+    yield from ((what, pinned.path) for what, pinned in pins.items() if pinned.path)
+    yield from places_of(job)
