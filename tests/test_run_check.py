@@ -149,6 +149,12 @@ def test_what_people_see(report: JobReport, monkeypatch: pytest.MonkeyPatch) -> 
     assert max(len(line) for line in said.splitlines()) <= 100
 
 
+def test_each_of_several_shadows_is_shown(report: JobReport) -> None:
+    models = (*report.models, ("shadow", "one 1"), ("shadow", "two 2"))
+    said = printed(replace(report, models=models), as_json=False)
+    assert [said.count(text) for _, text in models[1:]] == [1, 1]
+
+
 def _anywhere(report: JobReport) -> JobReport:
     """The same without what differs between machines: paths, and the size of Parquet files."""
     size = Size(bytes=1234, files=1, rows=80)

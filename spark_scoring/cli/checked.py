@@ -12,7 +12,7 @@ from spark_scoring.wide.strategy import size_text
 
 def parts(report: JobReport) -> Iterator[Table | str]:
     """The report as titles and the lines below them."""
-    yield as_lines({f"model {role}": text for role, text in report.models})
+    yield as_lines(_models(report))
     if report.lane is not None:
         yield "lane realtime"
         yield as_lines({"can run": "everything"} if not report.lane else {"cannot run": "\n".join(report.lane)})
@@ -25,6 +25,14 @@ def parts(report: JobReport) -> Iterator[Table | str]:
     yield "columns"
     unused = {"unused": f"{', '.join(report.unused)}: no model or rule needs them"} if report.unused else {}
     yield as_lines({"output": ", ".join(report.columns)} | unused)
+
+
+def _models(report: JobReport) -> Mapping[str, str]:
+    lines: dict[str, str] = {}
+    for role, text in report.models:
+        # there may be several shadows
+        lines[f"model {role}"] = "\n".join(filter(None, [lines.get(f"model {role}"), text]))
+    return lines
 
 
 def _step(step: StepReport) -> Mapping[str, str]:
