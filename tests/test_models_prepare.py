@@ -8,6 +8,7 @@ from typing import Any
 import mlflow
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from models_data import WIDE, bits, wide_rows
@@ -21,6 +22,7 @@ from spark_scoring.models.blocks import score_blocks
 from spark_scoring.models.cache import load_model_files
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.package import read_package
+from spark_scoring.spec.wide import WideTable
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*type hint:UserWarning")
 ROWS = wide_rows(1500, seed=11)
@@ -141,6 +143,21 @@ def test_what_names_no_feature_code(text: str, message: str, tmp_path: Path) -> 
     file = code(tmp_path, GOOD).removesuffix(":prepare")
     with pytest.raises(ConfigError, match=message):
         packaged(model(), tmp_path, prepare=text.format(file))
+
+
+def test_nested_columns_are_kept_from_the_code(tmp_path: Path) -> None:
+    rows = {**WIDE.pack()["rows"]["columns"], "plan": "struct<a: int>"}
+    wide = WideTable.unpack({**WIDE.pack(), "rows": {**WIDE.pack()["rows"], "columns": rows}})
+    sample = SAMPLE.append_column("plan", pa.array([{"a": 1}] * len(SAMPLE)))
+    given: dict[str, Any] = {"wide": wide, "sample": sample}
+    with pytest.raises(ConfigError, match="'other' cannot be loaded"):
+        flavor.save_model(model(), tmp_path / "other", prepare=code(tmp_path, GOOD, "other"), **given)
+    flavor.save_model(model(), tmp_path / "made", prepare=code(tmp_path, GOOD), **given)
+    features = read_package(tmp_path / "made", uri="x").features
+    assert [feature.name for feature in features] == ["distance", "seats", "carrier"]
+    reads = GOOD.replace("frame.copy()", "frame.assign(a=frame['plan'])")
+    with pytest.raises(ConfigError, match="KeyError: 'plan'"):
+        flavor.save_model(model(), tmp_path / "reads", prepare=code(tmp_path, reads), **given)
 
 
 def test_code_needs_trust(tmp_path: Path) -> None:

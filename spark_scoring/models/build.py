@@ -27,7 +27,7 @@ def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare
     """What a model that reads these columns gets, matched with wide table and sample, by name without case.
 
     Behind feature code the names are those of the columns that it makes; which ones of the wide table it reads is
-    found out by leaving each out.
+    found out by leaving each out. It is given none that no feature can be, such as a nested one.
 
     Raises: ConfigError if a column is missing in one of the two, has no type that a feature can have, if
         there are too few rows, or if the feature code does not make each row of itself alone.
@@ -44,8 +44,11 @@ def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare
 
 
 def _prepared(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: FeatureCode) -> Inputs:
-    known = {name.lower() for name in _names(sample)}
-    whole = _batch([name for name in _known(wide) if name.lower() in known], wide=wide, sample=sample)
+    prepare.load()  # a slip in its name is told before the sample is looked into
+    known, declared = {name.lower() for name in _names(sample)}, _declared_types(wide)
+    there = [name for name in _known(wide) if name.lower() in known]
+    plain = [name for name in there if _is_plain(declared.get(name.lower()) or spark_type(_column(sample, name).type))]
+    whole = _batch(plain, wide=wide, sample=sample)
     batch = whole.select(columns_read(prepare, whole, makes=names))
     made = prepare.load()(to_pandas(batch))
     arrays = [_typed(name, _column(made, name), declared={}, where="prepare") for name in names]
@@ -129,9 +132,14 @@ def _column(sample: Sample, name: str) -> pa.Array:
     return whole.cast(pa.int64()) if pa.types.is_unsigned_integer(whole.type) else whole
 
 
+def _is_plain(type_name: str | None) -> bool:
+    """Whether a feature can have the type."""
+    return type_name is not None and "<" not in type_name
+
+
 def _typed(name: str, column: pa.Array, *, declared: Mapping[str, str], where: str = "sample") -> pa.Array:
     wanted = declared.get(name.lower()) or spark_type(column.type)
-    if wanted is None or "<" in wanted:
+    if wanted is None or not _is_plain(wanted):
         raise nested_feature(name, given=wanted or str(column.type), where=where)
     try:
         return column.cast(arrow_type(wanted))
