@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pyarrow.parquet as pq
@@ -110,6 +111,19 @@ def test_a_changed_byte_is_refused(registry: str, tmp_path: Path) -> None:
     spec.write_text(spec.read_text().replace("skops", "pickle"))
     with pytest.raises(RunError, match="they changed after packaging"):
         flavor.resolve(made.uri, registry=registry, cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"wide": "wide.yaml"}, r"package: wide: expected a WideTable, as WideTable\.load.*, got the text 'wide.yaml'"),
+        ({"sample": "data/training"}, r"package: sample: expected rows in memory, .*, got the text 'data/training'"),
+        ({"sample": type("DataFrame", (), {})()}, r"as frame\.limit\(20_000\)\.toArrow\(\) .* got a .*DataFrame"),
+    ],
+)
+def test_paths_and_spark_frames_are_told_from_rows(given: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        flavor.save_model(MODEL, tmp_path / "made", **{"wide": WIDE, "sample": ROWS, **given})
 
 
 def test_the_digest_is_of_the_content_alone(champion: Package, tmp_path: Path) -> None:

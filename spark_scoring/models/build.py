@@ -12,6 +12,7 @@ from spark_scoring.errors import (
     sample_lacks,
     sample_too_small,
     sample_type,
+    wrong_type,
 )
 from spark_scoring.models.contract import Categories, Feature, Inputs
 from spark_scoring.models.frames import arrow_type, is_float_for_pandas, spark_type, to_pandas
@@ -21,6 +22,24 @@ from spark_scoring.spec.wide import AsOf, Lookup, WideTable
 
 LEAST_SAMPLE = 50
 Sample: TypeAlias = pa.Table | pd.DataFrame
+
+
+def check_given(*, wide: object, sample: object) -> None:
+    """Nothing, if these are a wide table and rows of it, and not what one has beside them, such as their paths.
+
+    Raises: ConfigError.
+    """
+    if not isinstance(wide, WideTable):
+        expected = "a WideTable, as WideTable.load(path) gives it"
+        raise wrong_type("package: wide", given=_shown(wide), expected=expected)
+    if not isinstance(sample, pa.Table | pa.RecordBatch | pd.DataFrame):
+        expected = "rows in memory, as frame.limit(20_000).toArrow() gives them of a Spark DataFrame, or pandas'"
+        raise wrong_type("package: sample", given=_shown(sample), expected=expected)
+
+
+def _shown(given: object) -> str:
+    kind = type(given)
+    return f"the text '{given}'" if isinstance(given, str) else f"a {kind.__module__}.{kind.__qualname__}"
 
 
 def inputs_for(names: Sequence[str], *, wide: WideTable, sample: Sample, prepare: FeatureCode | None = None) -> Inputs:

@@ -16,7 +16,7 @@ from typing import Any
 
 from spark_scoring.errors import ConfigError, contradiction
 from spark_scoring.models import mlmodel
-from spark_scoring.models.build import Sample, inputs_for
+from spark_scoring.models.build import Sample, check_given, inputs_for
 from spark_scoring.models.cache import runtime_of
 from spark_scoring.models.contract import Saved
 from spark_scoring.models.libraries import check_installed
@@ -66,6 +66,7 @@ def save_model(
 
     Raises: ConfigError if model, wide table and sample do not fit together.
     """
+    check_given(wide=wide, sample=sample)
     match = matched(model)
     runtime = runtime_of(match.runtime)
     code = FeatureCode.parse(prepare) if prepare else None
