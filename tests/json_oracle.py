@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import struct
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +15,7 @@ from spark_scoring.spec.job import Topic
 
 Convert = Callable[[Any], Any]
 UNKNOWN_FIELD = "*"
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -106,7 +108,8 @@ def _converter(kind: T.DataType, time_unit: str | None) -> Convert:
     if isinstance(kind, T.ArrayType):
         return _array(_nullable(_converter(kind.elementType, time_unit)))
     if isinstance(kind, T.MapType):
-        return _map(_nullable(_converter(kind.valueType, time_unit)))
+        key = _key(kind.keyType, _converter(kind.keyType, time_unit))
+        return _map(key, _nullable(_converter(kind.valueType, time_unit)))
     if isinstance(kind, T.StructType):
         return _struct({f.name: _nullable(_converter(f.dataType, time_unit)) for f in kind})
     if isinstance(kind, T.DecimalType):
@@ -222,11 +225,37 @@ def _array(convert: Convert) -> Convert:
     return each
 
 
-def _map(convert: Convert) -> Convert:
-    def each(value: Any) -> list[tuple[str, Any]]:
-        return [(_string(key), convert(element)) for key, element in _items(value)]
+def _map(key: Convert, convert: Convert) -> Convert:
+    def each(value: Any) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for name, element in _items(value):
+            one = key(name)
+            if one in found:
+                raise _Unreadable("repeated key")
+            found[one] = convert(element)
+        return found
 
     return each
+
+
+def _key(kind: T.DataType, convert: Convert) -> Convert:
+    if not isinstance(kind, T.NumericType | T.BooleanType):
+        return convert
+    return lambda name: _without_sign_of_zero(convert(_bare(name)))
+
+
+def _without_sign_of_zero(key: Any) -> Any:
+    return key if key else type(key)(abs(key))
+
+
+def _bare(name: str) -> Any:
+    """What the text is in JSON without its quotes."""
+    if name in ("true", "false"):
+        return name == "true"
+    number = NUMBER.fullmatch(name)
+    if number is None:
+        raise _WrongType
+    return _Real(name) if number[1] or number[2] else _integer(name)
 
 
 def _struct(converts: dict[str, Convert]) -> Convert:

@@ -17,23 +17,18 @@ from spark_scoring.io.json import parsed
 from spark_scoring.spec.job import Topic
 from tests.json_oracle import reader
 
-SCHEMA = T.StructType(
-    [
-        T.StructField("s", T.StringType()),
-        T.StructField("i", T.IntegerType()),
-        T.StructField("l", T.LongType()),
-        T.StructField("d", T.DoubleType()),
-        T.StructField("f", T.FloatType()),
-        T.StructField("b", T.BooleanType()),
-        T.StructField("n", T.DecimalType(5, 2)),
-        T.StructField("t", T.TimestampType()),
-        T.StructField("day", T.DateType()),
-        T.StructField("list", T.ArrayType(T.IntegerType())),
-        T.StructField("map", T.MapType(T.StringType(), T.DoubleType())),
-        T.StructField("sub", T.StructType([T.StructField("x", T.LongType())])),
-        T.StructField("bin", T.BinaryType()),
-    ]
-)
+KEYS = {
+    "mi": T.IntegerType(), "mn": T.DecimalType(5, 2), "md": T.DoubleType(), "mb": T.BooleanType(),
+    "mt": T.TimestampType(), "mday": T.DateType(), "ma": T.ArrayType(T.IntegerType()),
+}  # fmt: skip
+KINDS = {
+    "s": T.StringType(), "i": T.IntegerType(), "l": T.LongType(), "d": T.DoubleType(), "f": T.FloatType(),
+    "b": T.BooleanType(), "n": T.DecimalType(5, 2), "t": T.TimestampType(), "day": T.DateType(),
+    "list": T.ArrayType(T.IntegerType()), "map": T.MapType(T.StringType(), T.DoubleType()),
+    "sub": T.StructType([T.StructField("x", T.LongType())]), "bin": T.BinaryType(),
+    **{name: T.MapType(key, T.IntegerType()) for name, key in KEYS.items()},
+}  # fmt: skip
+SCHEMA = T.StructType([T.StructField(name, kind) for name, kind in KINDS.items()])
 TOPIC = Topic(topic="t")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,16 +44,13 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """As the oracle says it: nothing where there is nothing."""
     if row["t"] is not None:
         row["t"] = row["t"].astimezone(UTC)
+    if row["mt"] is not None:
+        row["mt"] = {key.astimezone(UTC): value for key, value in row["mt"].items()}
     return {name: value for name, value in row.items() if value is not None or name.startswith("__")}
 
 
 def oracle(records: Sequence[bytes | None], topic: Topic = TOPIC) -> list[dict[str, Any]]:
-    read = reader(SCHEMA, topic)
-    return [_as_spark(read(record)) for record in records]
-
-
-def _as_spark(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, **({"map": dict(row["map"])} if "map" in row else {})}
+    return [*map(reader(SCHEMA, topic), records)]
 
 
 NO_OBJECT = (
@@ -97,6 +89,9 @@ NO_OBJECT = (
     (b'{"n": 1e99999999999}', "number out of range: n"),
     (b'{"n": 1e-99999999999}', "number out of range: n"),
     (b'{"l": ' + b"9" * 5000 + b"}", "number out of range"),
+    (b'{"mi": {"2147483648": 1}}', "number out of range: mi"),
+    (b'{"md": {"-0": 1, "0.0": 1}}', "repeated key"),
+    (b'{"mday": {"2013-01-01": 1, "20130101": 1}}', "repeated key"),
     (b"[" * 100_000, "not exactly one JSON object"),
     (b'{"z": ' + b"[" * 400 + b"]" * 400 + b"} x", "not exactly one JSON object"),
 )
@@ -123,6 +118,12 @@ WRONG_TYPE = (
     (b'{"list": 1}', "list"),
     (b'{"list": ["1"]}', "list"),
     (b'{"map": []}', "map"),
+    (b'{"mi": {"1": 1, "01": 1}}', "mi"),
+    (b'{"mi": {"1.0": 1}}', "mi"),
+    (b'{"mi": {"": 1}}', "mi"),
+    (b'{"mb": {"True": 1}}', "mb"),
+    (b'{"mt": {"1": 1}}', "mt"),
+    (b'{"ma": {"[1]": 1}}', "ma"),
     (b'{"sub": {"x": "1"}}', "sub"),
     (b'{"bin": "%%"}', "bin"),
     (b'{"bin": "AAE"}', "bin"),
@@ -149,6 +150,14 @@ def test_good_values(spark: SparkSession) -> None:
         "s": "é😀", "i": -1, "l": 9007199254740993, "d": 12.0, "f": 0.5, "b": True, "n": Decimal("12.30"),
         "t": datetime(2013, 1, 1, 10, 0, 0, 1, tzinfo=UTC), "day": date(2013, 1, 1), "list": [1, None],
         "map": {"k": 1.0, "a": None}, "sub": {"x": None}, "bin": bytearray(b"\x00\x01"), "__parse": None, "__bad": None,
+    }]  # fmt: skip
+
+
+def test_keys_of_a_map_have_their_type(spark: SparkSession) -> None:
+    record = b'{"mi": {"-7": 1, "8": null}, "mn": {"1.5": 2}, "mb": {"false": 3}, "mday": {"2013-01-01": 4}, "ma": {}}'
+    assert read(spark, [record]) == [{
+        "mi": {-7: 1, 8: None}, "mn": {Decimal("1.50"): 2}, "mb": {False: 3}, "mday": {date(2013, 1, 1): 4}, "ma": {},
+        "__parse": None, "__bad": None,
     }]  # fmt: skip
 
 
@@ -232,7 +241,7 @@ def test_any_bytes_are_read_as_plain_python_reads_them(spark: SparkSession) -> N
 
 def _sorted(row: dict[str, Any]) -> list[tuple[str, Any]]:
     plain = {**row, **({"bin": bytes(row["bin"])} if "bin" in row else {})}
-    plain |= {"map": sorted(row["map"].items())} if "map" in row else {}
+    plain |= {name: sorted(row[name].items()) for name in ("map", *KEYS) if name in row}
     plain |= {"n": row["n"] + 0} if "n" in row else {}
     plain |= {"f": struct.unpack("<f", struct.pack("<f", row["f"]))[0]} if "f" in row else {}
     return sorted(plain.items(), key=lambda item: item[0])
@@ -249,6 +258,10 @@ TIMES = (
     "2013-01-01T12:30:60", "2013-01-01T12:30:15+24:00", "2013-02-29", "2012-02-29T00:00Z", "1582-10-10T00:00:00",
     "2013-W011", "2013-01-01T12:30:15+01:00:00.5", "2013-01-01T12:30:15.", "2013-01-01T12:30:15Zx", "20130101T12",
 )  # fmt: skip
+MAP_KEYS = {
+    "mi": ("0", "-0", "7", "-128", "32768"), "mn": ("0.10", "0.1", "7", "-0.0"), "md": NUMBERS[8:14],
+    "mb": ("true", "false"), "mt": TIMES[7:14], "mday": TIMES[:4],
+}  # fmt: skip
 TEXTS = ("", "a", "é", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "\\/\\b\\f", "AAE=", "AA==", "AA=", "/+8=", "a b")
 
 
@@ -269,13 +282,17 @@ def _value(made: random.Random, name: str, depth: int = 0) -> str:
     kind = made.randrange(9)
     if fitting and kind < 6:
         return f'"{made.choice(fitting)}"'
-    if kind < 5 and name not in ("list", "map", "sub"):
+    nested = name in ("list", "map", "sub", *KEYS)
+    if kind < 5 and not nested:
         return made.choice(NUMBERS)
-    if depth < 2 and (kind < 8 or name in ("list", "map", "sub")):
-        inner = [_value(made, made.choice("ids"), depth + 1) for _ in range(made.randrange(3))]
-        return f"[{','.join(inner)}]" if name == "list" or kind == 6 else _object(made, inner)
+    if depth < 2 and (kind < 8 or nested):
+        inner = [made.choice(("7", _value(made, made.choice("ids"), depth + 1))) for _ in range(made.randrange(4))]
+        return f"[{','.join(inner)}]" if name == "list" or kind == 6 else _object(made, inner, name)
     return made.choice(["null", "true", "false", *NUMBERS, *(f'"{text}"' for text in (*TEXTS, *TIMES))])
 
 
-def _object(made: random.Random, inner: Sequence[str]) -> str:
-    return "{" + ",".join(f'"{made.choice("xyk")}": {value}' for value in inner) + "}"
+def _object(made: random.Random, inner: Sequence[str], name: str) -> str:
+    keys = MAP_KEYS.get(name, "xyk")
+    return (
+        "{" + ",".join(f'"{made.choice(made.choice((keys, keys, keys, NUMBERS)))}": {value}' for value in inner) + "}"
+    )

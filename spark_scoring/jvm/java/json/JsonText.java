@@ -27,6 +27,19 @@ final class JsonText {
     return (LinkedHashMap) value;
   }
 
+  /** The one number that the text is. */
+  static JsonNumber number(String text) {
+    JsonText reader = new JsonText(text);
+    JsonNumber found = null;
+    try {
+      found = reader.number();
+    } catch (JsonFault fault) {
+      throw fault == JsonFault.NO_OBJECT ? JsonFault.TYPE : fault;
+    }
+    if (reader.at < text.length()) throw JsonFault.TYPE;
+    return found;
+  }
+
   private static String decoded(byte[] bytes) {
     try {
       return StandardCharsets.UTF_8.newDecoder().onMalformedInput(CodingErrorAction.REPORT)

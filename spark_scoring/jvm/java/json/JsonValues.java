@@ -1,7 +1,9 @@
 package spark_scoring.jvm;
 
+import java.nio.ByteBuffer;
 import java.util.ArrayList;
 import java.util.Base64;
+import java.util.HashSet;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -32,7 +34,7 @@ final class JsonValues implements java.io.Serializable {
     if (type instanceof DateType) return Integer.valueOf(JsonTimes.day(written(value)));
     if (type instanceof BinaryType) return binary(written(value));
     if (type instanceof ArrayType) return array(value, ((ArrayType) type).elementType());
-    if (type instanceof MapType) return map(value, ((MapType) type).valueType());
+    if (type instanceof MapType) return map(value, (MapType) type);
     if (type instanceof StructType) return struct(value, (StructType) type);
     return number(value, type);
   }
@@ -92,16 +94,30 @@ final class JsonValues implements java.io.Serializable {
     return new GenericArrayData(found);
   }
 
-  private Object map(Object value, DataType type) {
+  private Object map(Object value, MapType type) {
     LinkedHashMap given = fields(value);
     Object[] keys = new Object[given.size()], values = new Object[given.size()];
+    HashSet seen = new HashSet();
     int i = 0;
     for (Iterator each = given.entrySet().iterator(); each.hasNext(); i++) {
       Map.Entry entry = (Map.Entry) each.next();
-      keys[i] = UTF8String.fromString(string(entry.getKey()));
-      values[i] = of(entry.getValue(), type);
+      keys[i] = key((String) entry.getKey(), type.keyType());
+      // two texts can be one key: 1.5 and 1.50
+      if (!seen.add(keys[i] instanceof byte[] ? ByteBuffer.wrap((byte[]) keys[i]) : keys[i])) throw JsonFault.REPEATED;
+      values[i] = of(entry.getValue(), type.valueType());
     }
     return new ArrayBasedMapData(new GenericArrayData(keys), new GenericArrayData(values));
+  }
+
+  /** A name as a value; where the type is no text, as the number or word that it is without its quotes. */
+  private Object key(String text, DataType type) {
+    Object bare = text;
+    if (type instanceof NumericType) bare = JsonText.number(text);
+    if (type instanceof BooleanType && (text.equals("true") || text.equals("false"))) bare = Boolean.valueOf(text);
+    Object key = of(bare, type);
+    // to Spark the two zeros are one key
+    if (key.equals(Double.valueOf(-0.0))) return Double.valueOf(0.0);
+    return key.equals(Float.valueOf(-0.0f)) ? Float.valueOf(0.0f) : key;
   }
 
   private Object struct(Object value, StructType type) {
