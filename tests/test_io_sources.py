@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from spark_scoring.errors import RunError
+from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.io import sources
 from spark_scoring.io.sources import Pin
 from spark_scoring.spec.read import Reader
@@ -86,6 +86,19 @@ def test_a_csv_is_read_without_the_clock(spark: SparkSession, tmp_path: Path) ->
         ("c", None, None, ["at", "n"]),
         ("d", None, None, []),
     ]
+
+
+def test_options_of_a_csv_are_the_users(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("tail;seats\na;1\nb;2\n")
+    place = {"csv": str(tmp_path / "t.csv"), "pinned": False}
+    titled = pin(spark, {**place, "options": {"Header": True, "sep": ";"}})
+    assert [row[:2] for row in rows(spark, titled)] == ROWS
+
+    bare = pin(spark, {**place, "options": {"header": False, "sep": ";"}})
+    first = sources.read(spark, bare, columns=(Column(name="_c0", type="string"),)).first()
+    assert first is not None and first[0] == "tail"
+    with pytest.raises(ConfigError, match=r"planes: the option inferSchema: .* Leave it out\."):
+        rows(spark, pin(spark, {**place, "options": {"inferSchema": True}}))
 
 
 @pytest.mark.parametrize("kind", ["parquet table", "view", "view of delta", "temporary view"])

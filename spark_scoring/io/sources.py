@@ -26,11 +26,12 @@ from spark_scoring.spec.wide import Column
 
 @dataclass(frozen=True, kw_only=True)
 class Pin:
-    """A source at one version; `None` where the source keeps no versions.
+    """A source at one version; `None` where the source keeps no versions. `name`: what the job calls it.
 
     `table_id`: of the table that has this version; `None` also where an older plan does not say it.
     """
 
+    name: str
     source: Source
     path: str | None
     version: int | None
@@ -43,14 +44,14 @@ def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
     Raises: RunError: there is no such table, or it keeps no versions.
     """
     if source.format not in ("delta", "table"):
-        return Pin(source=source, path=None, version=None)
+        return Pin(name=name, source=source, path=None, version=None)
     path = source.location if source.format == "delta" else _folder(spark, source, name=name)
     if path is None:
-        return Pin(source=source, path=None, version=None)
+        return Pin(name=name, source=source, path=None, version=None)
     version = delta.version_of(spark, path)
     if version is None:
         raise errors.missing_table(name, where=path, cause="no Delta table there")
-    return Pin(source=source, path=path, version=version.number, table_id=version.table_id)
+    return Pin(name=name, source=source, path=path, version=version.number, table_id=version.table_id)
 
 
 def at(pinned: Pin, version: int | None, *, table_id: str | None = None) -> Pin:
@@ -76,7 +77,7 @@ def ids_of(pins: Mapping[str, Pin]) -> dict[str, str]:
 def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:
     """The frame of a pinned source. Text formats are read by name and strictly, as declared in `columns`.
 
-    Raises: RunError: the source cannot be read, or that version is gone.
+    Raises: RunError: the source cannot be read, or that version is gone. ConfigError: an option is not taken.
     """
     if pinned.path is not None and pinned.version is not None:
         return delta.read_version(spark, pinned.path, pinned.version, table_id=pinned.table_id)
@@ -85,7 +86,7 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
         if source.format == "json":
             return _json(spark, source, columns)
         if source.format == "csv":
-            return _csv(spark, source, columns)
+            return _csv(spark, pinned, columns)
         if source.format == "table":
             return spark.read.options(**dict(source.options)).table(source.location)
         return spark.read.format(source.format).options(**dict(source.options)).load(source.location)
@@ -159,8 +160,10 @@ def _json(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> D
     return lines.select(parsed(spark, value, schema_of(columns), topic).alias("row")).select("row.*")
 
 
-def _csv(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> DataFrame:
-    frame = spark.read.options(header="true", **dict(source.options)).csv(source.location)
+def _csv(spark: SparkSession, pinned: Pin, columns: tuple[Column, ...]) -> DataFrame:
+    options = {"header": "true", **dict(pinned.source.options)}
+    _refuse_csv(pinned)
+    frame = spark.read.options(**options).csv(pinned.source.location)
     there = {name.lower(): name for name in frame.columns}
     texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns if c.name.lower() in there}
     types = {c.name: c.type for c in columns}
@@ -168,3 +171,10 @@ def _csv(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> Da
     bad = F.array_compact(F.array(*[F.when(texts[n].isNotNull() & values[n].isNull(), F.lit(n)) for n in values]))
     kept = [value.alias(name) for name, value in values.items()]
     return frame.select(*kept, F.lit(None).cast("string").alias("__parse"), bad.alias("__bad"))
+
+
+def _refuse_csv(pinned: Pin) -> None:
+    for name, value in pinned.source.options:
+        if name.lower() == "inferschema" and value != "false":
+            why = "a column has its declared type, and '007' read as a number would be another text"
+            raise errors.contradiction(pinned.name, given=f"the option {name}", why=why, do="Leave it out")
