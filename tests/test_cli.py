@@ -115,7 +115,7 @@ def a_file(world: World) -> str:
     [
         (SCORE, {"tables.planes.delta": nowhere}, 1, "table 'planes': not found at"),
         (SCORE, {"rows.batch.delta": nowhere}, 1, "table 'rows.batch': not found at"),
-        (SCORE, {"rows.batch": {"parquet": "nowhere"}}, 1, "table 'nowhere': not found at parquet"),
+        (SCORE, {"rows.batch": {"parquet": "nowhere"}}, 1, "table 'rows.batch': not found at nowhere"),
         (CHECK, {"rows.batch": {"table": "no.such"}}, 1, "table 'no.such': not found at the catalog"),
         (SCORE, {"tables.planes.delta": lambda w: w.table("weather")}, 1, "table 'planes': column 'tail' is missing"),
         (CHECK, {"rows.batch.delta": lambda w: w.table("planes")}, 1, "rows: column 'id' is missing"),

@@ -101,6 +101,20 @@ def test_options_of_a_csv_are_the_users(spark: SparkSession, tmp_path: Path) -> 
         rows(spark, pin(spark, {**place, "options": {"inferSchema": True}}))
 
 
+def test_a_csv_that_does_not_fit(spark: SparkSession, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("tail;seats\na;1\n")
+    pinned = pin(spark, {"csv": str(tmp_path / "t.csv"), "pinned": False})
+    for kind in ("struct<x:int>", "map<string,int>", "array<int>"):
+        with pytest.raises(ConfigError, match=rf"planes: column 'plan' \({kind}\): a csv file has no nested values\."):
+            sources.read(spark, pinned, columns=(*COLUMNS, Column(name="plan", type=kind)))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "json"])
+def test_files_that_are_not_there(spark: SparkSession, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(RunError, match=rf"table 'planes': not found at {tmp_path}/nowhere \(PATH_NOT_FOUND\)"):
+        rows(spark, pin(spark, {kind: f"{tmp_path}/nowhere", "pinned": False}))
+
+
 @pytest.mark.parametrize("kind", ["parquet table", "view", "view of delta", "temporary view"])
 def test_a_table_of_the_catalog_that_is_not_delta(
     spark: SparkSession, frame: DataFrame, schema: str, kind: str

@@ -77,7 +77,7 @@ def ids_of(pins: Mapping[str, Pin]) -> dict[str, str]:
 def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:
     """The frame of a pinned source. Text formats are read by name and strictly, as declared in `columns`.
 
-    Raises: RunError: the source cannot be read, or that version is gone. ConfigError: an option is not taken.
+    Raises: RunError: the source cannot be read, or that version is gone. ConfigError: no csv file can fit.
     """
     if pinned.path is not None and pinned.version is not None:
         return delta.read_version(spark, pinned.path, pinned.version, table_id=pinned.table_id)
@@ -91,7 +91,7 @@ def read(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> Da
             return spark.read.options(**dict(source.options)).table(source.location)
         return spark.read.format(source.format).options(**dict(source.options)).load(source.location)
     except AnalysisException as error:
-        raise errors.missing_table(source.location, where=source.format, cause=error.getCondition() or "") from None
+        raise errors.missing_table(pinned.name, where=source.location, cause=error.getCondition() or "") from None
 
 
 def read_rows(spark: SparkSession, pinned: Pin, *, columns: tuple[Column, ...]) -> DataFrame:
@@ -162,7 +162,7 @@ def _json(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> D
 
 def _csv(spark: SparkSession, pinned: Pin, columns: tuple[Column, ...]) -> DataFrame:
     options = {"header": "true", **dict(pinned.source.options)}
-    _refuse_csv(pinned)
+    _refuse_csv(pinned, columns)
     frame = spark.read.options(**options).csv(pinned.source.location)
     there = {name.lower(): name for name in frame.columns}
     texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns if c.name.lower() in there}
@@ -173,8 +173,13 @@ def _csv(spark: SparkSession, pinned: Pin, columns: tuple[Column, ...]) -> DataF
     return frame.select(*kept, F.lit(None).cast("string").alias("__parse"), bad.alias("__bad"))
 
 
-def _refuse_csv(pinned: Pin) -> None:
+def _refuse_csv(pinned: Pin, columns: tuple[Column, ...]) -> None:
     for name, value in pinned.source.options:
         if name.lower() == "inferschema" and value != "false":
             why = "a column has its declared type, and '007' read as a number would be another text"
             raise errors.contradiction(pinned.name, given=f"the option {name}", why=why, do="Leave it out")
+    for column in columns:
+        if column.type.startswith(("array<", "map<", "struct<")):
+            why, do = "a csv file has no nested values", "Use delta, parquet or json, or declare no such column"
+            given = f"column '{column.name}' ({column.type})"
+            raise errors.contradiction(pinned.name, given=given, why=why, do=do)
