@@ -104,6 +104,8 @@ def test_options_of_a_csv_are_the_users(spark: SparkSession, tmp_path: Path) -> 
 def test_a_csv_that_does_not_fit(spark: SparkSession, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("tail;seats\na;1\n")
     pinned = pin(spark, {"csv": str(tmp_path / "t.csv"), "pinned": False})
+    with pytest.raises(RunError, match=r"planes: the csv file has no column 'tail'\. It has: tail;seats\. "):
+        rows(spark, pinned)
     for kind in ("struct<x:int>", "map<string,int>", "array<int>"):
         with pytest.raises(ConfigError, match=rf"planes: column 'plan' \({kind}\): a csv file has no nested values\."):
             sources.read(spark, pinned, columns=(*COLUMNS, Column(name="plan", type=kind)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from spark_scoring.errors.base import ConfigError, RunError, listed
+from spark_scoring.errors.base import ConfigError, RunError, did_you_mean, listed
 
 
 def session_setting(setting: str, *, needed: str) -> ConfigError:
@@ -21,6 +21,14 @@ def skipping_session(setting: str) -> ConfigError:
 
 def missing_table(name: str, *, where: str, cause: str) -> RunError:
     return RunError(f"table '{name}': not found at {where} ({cause}). Create it, or correct its place in the job.")
+
+
+def not_in_file(name: str, *, column: str, there: Iterable[str]) -> RunError:
+    names = tuple(there)
+    return RunError(
+        f"{name}: the csv file has no column '{column}'.{did_you_mean(column, names)} It has: {listed(names)}. "
+        "Correct its first line, 'options: {sep: …}' of the source, or the declared columns."
+    )
 
 
 def unreadable_version(path: str, *, version: int, cause: str) -> RunError:

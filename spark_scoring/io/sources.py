@@ -165,7 +165,9 @@ def _csv(spark: SparkSession, pinned: Pin, columns: tuple[Column, ...]) -> DataF
     _refuse_csv(pinned, columns)
     frame = spark.read.options(**options).csv(pinned.source.location)
     there = {name.lower(): name for name in frame.columns}
-    texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns if c.name.lower() in there}
+    for name in (column.name for column in columns if column.name.lower() not in there):
+        raise errors.not_in_file(pinned.name, column=name, there=frame.columns)
+    texts = {c.name: F.col(f"`{there[c.name.lower()]}`") for c in columns}
     types = {c.name: c.type for c in columns}
     values = {n: F.expr(cast_text(f"`{there[n.lower()]}`", type=types[n])) for n in texts}
     bad = F.array_compact(F.array(*[F.when(texts[n].isNotNull() & values[n].isNull(), F.lit(n)) for n in values]))
