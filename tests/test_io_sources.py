@@ -117,6 +117,12 @@ def test_files_that_are_not_there(spark: SparkSession, tmp_path: Path, kind: str
         rows(spark, pin(spark, {kind: f"{tmp_path}/nowhere", "pinned": False}))
 
 
+def test_the_files_of_a_delta_table_are_no_source(spark: SparkSession, frame: DataFrame, tmp_path: Path) -> None:
+    frame.write.format("delta").save(str(tmp_path / "t"))
+    with pytest.raises(ConfigError, match=r"planes: 'parquet:': a Delta table is there.* Write 'delta:' instead\."):
+        pin(spark, {"parquet": str(tmp_path / "t"), "pinned": False})
+
+
 @pytest.mark.parametrize("kind", ["parquet table", "view", "view of delta", "temporary view"])
 def test_a_table_of_the_catalog_that_is_not_delta(
     spark: SparkSession, frame: DataFrame, schema: str, kind: str

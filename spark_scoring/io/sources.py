@@ -14,8 +14,9 @@ from pyspark.sql import types as T
 
 from spark_scoring import errors
 from spark_scoring.io import delta
-from spark_scoring.io.causes import missing_file
+from spark_scoring.io.causes import cause_of, missing_file
 from spark_scoring.io.delta import Size
+from spark_scoring.io.files import exists
 from spark_scoring.io.json import parsed
 from spark_scoring.jvm.sizes import UNKNOWN_BYTES
 from spark_scoring.spec.job import Source, Topic
@@ -41,9 +42,11 @@ class Pin:
 def pin(spark: SparkSession, source: Source, *, name: str) -> Pin:
     """The source at its current version; without one, if it is not Delta and need not be `pinned`.
 
-    Raises: RunError: there is no such table, or it keeps no versions.
+    Raises: RunError: there is no such table, or it keeps no versions. ConfigError: it is a Delta table, and the job
+    names its files.
     """
     if source.format not in ("delta", "table"):
+        _refuse_delta(spark, source, name=name)
         return Pin(name=name, source=source, path=None, version=None)
     path = source.location if source.format == "delta" else _folder(spark, source, name=name)
     if path is None:
@@ -150,6 +153,16 @@ def _folder(spark: SparkSession, source: Source, *, name: str) -> str | None:
     if path is None and source.pinned:
         raise errors.not_pinned(name, table=source.location)
     return path
+
+
+def _refuse_delta(spark: SparkSession, source: Source, *, name: str) -> None:
+    try:
+        found = exists(spark, f"{source.location}/_delta_log")
+    except Py4JJavaError as error:
+        raise errors.unusable_place(source.location, cause=cause_of(error)) from error
+    if found:
+        why = "a Delta table is there, and rows that were removed from it would be read too"
+        raise errors.contradiction(name, given=f"'{source.format}:'", why=why, do="Write 'delta:' instead")
 
 
 def _json(spark: SparkSession, source: Source, columns: tuple[Column, ...]) -> DataFrame:
