@@ -206,6 +206,8 @@ def test_a_map_is_no_key() -> None:
     mapping = changed(lambda m: m["tables"]["planes"]["columns"].update(extra="map<string,int>"))
     mapping["steps"][0]["on"] = ["extra"]
     assert "maps cannot be compared" in message(mapping)
+    expected = "wide.yaml: rules.same: `extra` and `extra` in '=': maps cannot be compared."
+    assert message(setting("rules", {"same": "extra = extra"})).startswith(expected)
 
 
 def test_a_column_of_an_earlier_step_may_be_a_key() -> None:

@@ -39,7 +39,10 @@ def comparable(left: Typed, right: Typed, *, word: str, where: str) -> tuple[Typ
         return left, right
     if {left.family, right.family} == {"date", "timestamp"}:
         return _instant(left), _instant(right)
-    if left.family != right.family or left.family == "map":
+    if left.family == right.family == "map":
+        given, do = f"{left.sql} and {right.sql} in '{word}'", "Compare what they hold, such as element_at(…)"
+        raise contradiction(where, given=given, why="maps cannot be compared", do=do)
+    if left.family != right.family:
         raise refuse_mix(where, left=left, right=right, word=word)
     if left.family != "number" and left.type != right.type:
         raise refuse_mix(where, left=left, right=right, word=word)
