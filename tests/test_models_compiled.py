@@ -212,7 +212,7 @@ def test_the_choice_is_made_at_admission(spark: SparkSession, packages: dict[str
         for runtime in (None, "arrow")
     }
     assert {key: model.runtime for key, model in asked.items()} == {None: "compiled", "arrow": "arrow"}
-    assert asked["arrow"].why == "the job says runtime: arrow"
+    assert asked["arrow"].why == "runtime: arrow in the job or the plan"
 
 
 def test_a_compiled_model_that_scores_its_golden_sample_otherwise_is_refused(

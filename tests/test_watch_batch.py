@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyspark.sql.functions as F
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
@@ -106,3 +107,14 @@ def test_what_a_run_commits_meanwhile_is_no_break(world: World, monkeypatch: pyt
 
     monkeypatch.setattr(delta, "history", history)
     assert broken(world) == ()
+
+
+def test_a_key_is_repeated_at_one_event_time(spark: SparkSession) -> None:
+    rows = [
+        ("daily", 1, "scored"),
+        ("daily", 2, "scored"),
+        *[("twice", 1, "scored")] * 2,
+        *[("bad", 1, "rejected")] * 2,
+    ]
+    frame = spark.createDataFrame(rows, "id string, event_time long, outcome string")
+    assert verify._repeated_keys(frame.withColumn("event_time", F.timestamp_seconds("event_time"))) == 1

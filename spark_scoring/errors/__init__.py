@@ -8,6 +8,7 @@ from spark_scoring.errors.base import *
 from spark_scoring.errors.config import *
 from spark_scoring.errors.lane import *
 from spark_scoring.errors.models import *
+from spark_scoring.errors.registry import *
 from spark_scoring.errors.runs import *
 from spark_scoring.errors.stream import *
 from spark_scoring.errors.wide import *

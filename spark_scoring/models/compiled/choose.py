@@ -50,7 +50,7 @@ def admitted(spark: SparkSession, package: Package, *, role: str, runtime: str |
 
     Raises: RunError: another score or label, or `compiled` was asked for and cannot be had.
     """
-    choice = Choice(compiled=None, why=f"the job says runtime: {runtime}") if runtime == "arrow" else None
+    choice = Choice(compiled=None, why=f"runtime: {runtime} in the job or the plan") if runtime == "arrow" else None
     choice = choice or chosen(spark, package)
     if runtime == "compiled" and choice.compiled is None:
         raise not_compiled(package.uri, reason=choice.why)
