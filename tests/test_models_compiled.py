@@ -24,11 +24,11 @@ from sklearn.preprocessing import StandardScaler
 
 from spark_scoring.errors import RunError
 from spark_scoring.models.blocks import score_blocks
-from spark_scoring.models.compiled import choose, forest, probes
+from spark_scoring.models.compiled import choose, forest, probes, ways
 from spark_scoring.models.compiled.compile import Compiled, compiled
 from spark_scoring.models.compiled.draft import NotCompiled, Origin
-from spark_scoring.models.compiled.forest import Bits, Ints
-from spark_scoring.models.compiled.operations import Operation, apply
+from spark_scoring.models.compiled.operations import Ints, Operation, apply
+from spark_scoring.models.compiled.ways import Bits
 from spark_scoring.models.frames import to_pandas
 from spark_scoring.models.golden import scored_in_spark, within
 from spark_scoring.models.loaded import load_package
@@ -160,7 +160,7 @@ def test_leaves_are_the_same_walked_to_and_all_at_once(
 )
 def test_many_small_trees_find_their_leaves_at_once(trees: int, leaves: int, features: int, way: Bits) -> None:
     places = np.arange(trees * (leaves - 1)) % features
-    assert forest.bits_of(np.full(trees, 10), np.full(trees, leaves), places) == way
+    assert ways.bits_of(np.full(trees, 10), np.full(trees, leaves), places) == way
 
 
 def test_no_python_worker_where_all_models_are_compiled(

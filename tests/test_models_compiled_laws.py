@@ -21,7 +21,8 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingRegressor
 
 from spark_scoring.models.compiled import choose, forest, probes
 from spark_scoring.models.compiled.compile import compiled
-from spark_scoring.models.compiled.forest import Bits, Ints
+from spark_scoring.models.compiled.operations import Ints
+from spark_scoring.models.compiled.ways import Bits
 from spark_scoring.models.frames import to_pandas
 
 SEEDS = st.integers(0, 2**16)

@@ -7,16 +7,15 @@ and not once a node: below everything where they go left, above everything where
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from spark_scoring.models.compiled.content import Content
 from spark_scoring.models.compiled.draft import Cell, Draft, NotCompiled, Number
-from spark_scoring.models.compiled.operations import Numbers, Operation
+from spark_scoring.models.compiled.operations import Ints, Numbers, Operation
+from spark_scoring.models.compiled.ways import bits_of
 
-Ints: TypeAlias = npt.NDArray[np.int64]
 GREATEST = float(np.finfo(np.float64).max)
 SINGLE = float(np.finfo(np.float32).max)
 
@@ -40,24 +39,10 @@ class Keys(IntEnum):
     RANKS = 2
 
 
-class Bits(IntEnum):
-    """How many bits a tree has where all of its leaves are found at once (`TreeMasks.java`); NONE: it is walked."""
-
-    NONE = 0
-    HALF = 32
-    WHOLE = 64
-
-
 # of the word of a node, for where it leads and what it compares
 WORD_BITS = 31
-# a walk goes down so many trees at a time, and passes so many levels that lie together
-WAYS, SHARED_LEVELS = 8, 5
-# what `TreeMasks.java` makes of nodes: of each at most one row of its table, and their numbers for each rank
-ROWS, TABLE_BYTES = 1 << 16, 16 << 20
-# the bits that it looks at together, and about how many nanoseconds it takes for those and a place, and for a tree
-TOGETHER, CELL_COST, TREE_COST = 1024, 2.5, 1.0
-# and a node that is walked
-WALKED_COST = 1.5
+# a walk passes so many levels that lie together
+SHARED_LEVELS = 5
 
 _FILL = {
     Missing.LEFT: (Operation.IF_MISSING, -np.inf),
@@ -148,17 +133,6 @@ def trees_of(draft: Draft, forest: Forest, cells: Sequence[Cell]) -> Trees:
     content.ints(flat.number[forest.roots][order]).ints(flat.depth[order]).ints(order).ints(forest.outputs)
     content.number(first).ints(asked).add(_sets(forest.categories))
     return Trees(forest=forest, places=places, content=content)
-
-
-def bits_of(depth: Ints, leaves: Ints, places: Ints) -> Bits:
-    """The way that takes a row less time, by the depth and leaves of each tree and the place of each inner node."""
-    bits = Bits.HALF if leaves.max() <= Bits.HALF else Bits.WHOLE
-    used, cells = len(np.unique(places)), -(-len(leaves) * bits // TOGETHER)
-    if leaves.max() > Bits.WHOLE or len(places) >= ROWS or (len(places) + used) * cells * 4 > TABLE_BYTES:
-        return Bits.NONE
-    deepest = np.sort(depth)[np.minimum(np.arange(len(depth)) | WAYS - 1, len(depth) - 1)]
-    at_once = CELL_COST * used * cells + TREE_COST * len(leaves)
-    return bits if at_once < WALKED_COST * deepest.sum() else Bits.NONE
 
 
 def _keys(forest: Forest, place: Ints) -> Keys:

@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from spark_scoring.models.compiled.compile import Compiled
 from spark_scoring.models.compiled.draft import Draft, Origin
-from spark_scoring.models.compiled.forest import Ints, Trees
-from spark_scoring.models.compiled.operations import Numbers, apply
+from spark_scoring.models.compiled.forest import Trees
+from spark_scoring.models.compiled.operations import Ints, Numbers, apply
 from spark_scoring.models.contract import Feature
 from spark_scoring.models.frames import arrow_type
 
