@@ -259,9 +259,10 @@ def test_what_cannot_run_there_is_named_before_anything_starts(
     arrow = {"champion": {"model": "models:/late@champion", "runtime": "arrow"}}
     fed = {"tables": {name: {"delta": str(tmp_path / name)} for name in WIDE["tables"]}}
     fed["tables"]["arrivals"]["feed"] = {"kafka": "landings"}  # type: ignore[assignment]
-    fed["tables"]["planes"] = {"parquet": str(tmp_path / "planes"), "pinned": False}  # type: ignore[dict-item]
+    fed["tables"]["planes"] = {"parquet": str(tmp_path / "files"), "pinned": False}  # type: ignore[dict-item]
     wide = lane_changes(tmp_path) | {"models": arrow} | fed
     world = make_world(spark, tmp_path, servers=broker.servers, **wide)
+    spark.read.format("delta").load(world.table("planes")).write.parquet(str(tmp_path / "files"))
     with pytest.raises(ConfigError) as refused:
         run(world)
     report = check.check(spark, world.job)

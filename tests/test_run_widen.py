@@ -140,7 +140,9 @@ def test_a_resumed_run_makes_again_what_was_lost_and_mixes_nothing(
 def test_what_another_job_wrote_to_or_the_rows_have_left_is_not_resumed(spark: SparkSession, tmp_path: Path) -> None:
     world = world_with(spark, tmp_path)
     other = replace(world, job=replace(world.job, name="other"))
-    elsewhere = replace(world, job=replace(world.job, batch=Source(format="parquet", location=world.table("flights"))))
+    files = Source(format="parquet", location=str(tmp_path / "files"))
+    spark.read.format("delta").load(world.table("flights")).write.parquet(files.location)
+    elsewhere = replace(world, job=replace(world.job, batch=files))
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
