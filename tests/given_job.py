@@ -33,9 +33,14 @@ DROP = object()
 
 
 def setting(path: str, value: Any) -> dict[str, Any]:
-    mapping = copy.deepcopy(GIVEN)
+    return set_in(GIVEN, path, value)
+
+
+def set_in(given: Any, path: str, value: Any) -> Any:
+    """The mapping with one place set (`steps/2/take/n`); the value DROP takes it out."""
+    mapping = copy.deepcopy(given)
     place: Any = mapping
-    *parents, last = path.split("/")
+    *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
     for part in parents:
         place = place[part]
     if value is DROP:

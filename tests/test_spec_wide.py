@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from given_job import DROP, set_in
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,20 +56,8 @@ def changed(change: Callable[[Any], object]) -> dict[str, Any]:
 
 
 def setting(path: str, value: Any) -> dict[str, Any]:
-    """The mapping with one place set (`steps/2/take/n`); the value DROP takes it out."""
-    mapping = copy.deepcopy(GIVEN)
-    *parents, last = [int(part) if part.isdigit() else part for part in path.split("/")]
-    place: Any = mapping
-    for part in parents:
-        place = place[part]
-    if value is DROP:
-        del place[last]
-    else:
-        place[last] = value
-    return mapping
-
-
-DROP = object()
+    found: dict[str, Any] = set_in(GIVEN, path, value)
+    return found
 
 
 def message(mapping: Any) -> str:
