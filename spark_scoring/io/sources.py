@@ -22,6 +22,7 @@ from spark_scoring.jvm.sizes import UNKNOWN_BYTES
 from spark_scoring.spec.job import Source, Topic
 from spark_scoring.spec.plan import Plan
 from spark_scoring.spec.sql_texts import cast_text
+from spark_scoring.spec.types import is_nested
 from spark_scoring.spec.wide import Column
 
 
@@ -194,7 +195,7 @@ def _refuse_csv(pinned: Pin, columns: tuple[Column, ...]) -> None:
             why = "a column has its declared type, and '007' read as a number would be another text"
             raise errors.contradiction(pinned.name, given=f"the option {name}", why=why, do="Leave it out")
     for column in columns:
-        if column.type.startswith(("array<", "map<", "struct<")):
+        if is_nested(column.type):
             why, do = "a csv file has no nested values", "Use delta, parquet or json, or declare no such column"
             given = f"column '{column.name}' ({column.type})"
             raise errors.contradiction(pinned.name, given=given, why=why, do=do)

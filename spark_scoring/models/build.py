@@ -18,6 +18,7 @@ from spark_scoring.models.contract import Categories, Feature, Inputs
 from spark_scoring.models.frames import arrow_type, is_float_for_pandas, spark_type, to_pandas
 from spark_scoring.models.laws import check_row_local, columns_read
 from spark_scoring.models.prepare import FeatureCode
+from spark_scoring.spec.types import is_nested
 from spark_scoring.spec.wide import AsOf, Lookup, WideTable
 
 LEAST_SAMPLE = 50
@@ -153,7 +154,7 @@ def _column(sample: Sample, name: str) -> pa.Array:
 
 def _is_plain(type_name: str | None) -> bool:
     """Whether a feature can have the type."""
-    return type_name is not None and "<" not in type_name
+    return type_name is not None and not is_nested(type_name)
 
 
 def _typed(name: str, column: pa.Array, *, declared: Mapping[str, str], where: str = "sample") -> pa.Array:

@@ -108,6 +108,11 @@ def _tokens(text: str, where: str) -> list[str]:
     return found
 
 
+def is_nested(name: str) -> bool:
+    """Whether a type, as it is written here, holds others."""
+    return "<" in name
+
+
 def parse_declared(text: str, *, where: str) -> DeclaredType:
     """`bigint not null` as type and nullability; the type in Spark's own spelling."""
     parser = _Parser(text=text, where=where, tokens=_tokens(text, where))
