@@ -22,9 +22,9 @@ def world(spark: SparkSession, tmp_path: Path) -> World:
     return make_world(spark, tmp_path)
 
 
-def wide_rows(world: World, tables: AtVersions) -> list[dict[str, object]]:
+def wide_rows(world: World, tables: AtVersions, *, wide: WideTable | None = None) -> list[dict[str, object]]:
     rows = world.spark.read.format("delta").load(world.table("flights"))
-    frame = transform(WideTable.unpack(WIDE), rows, tables.frames, keeper=tables)
+    frame = transform(wide or WideTable.unpack(WIDE), rows, tables.frames, keeper=tables)
     return [row.asDict() for row in frame.select("id", *TAKEN).orderBy("id", *TAKEN).collect()]
 
 
@@ -76,6 +76,16 @@ def test_a_table_rewritten_between_two_commits_is_seen_by_the_second(world: Worl
     assert [row["seats"] for row in after] != [row["seats"] for row in before]
     assert [row["temp"] for row in after] != [row["temp"] for row in before]
     assert [row["mean_delay"] for row in after] != [row["mean_delay"] for row in before]
+    prepared.close()
+
+
+def test_definitions_that_differ_in_their_time_range_alone_have_an_index_each(world: World) -> None:
+    prepared, wide = Prepared(spark=world.spark), WideTable.unpack(WIDE)
+    early = WideTable.unpack({**WIDE, "rows": {**WIDE["rows"], "time_range": ["2000-01-01", "2013-09-01T06:00:00Z"]}})
+    pinned = inputs.pin_tables(world.spark, world.job, wide)
+    wide_rows(world, prepared.at(pinned), wide=early)
+
+    assert wide_rows(world, prepared.at(pinned)) == wide_rows(world, AtVersions.once(world.spark, pinned))
     prepared.close()
 
 

@@ -73,7 +73,9 @@ def beside(
         found = all_of(f"{left} = {right}" for left, right in on)
         return frame.join(first.strategy.hinted(index), F.expr(found), "left")
     contracts = [table.contract for table in tables]
-    rows = first.keeper.index(index, tables=tuple(one.name for one in contracts), what=repr((what, contracts)))
+    # an index holds what rows of their time_range reach
+    told = repr((what, contracts, first.rows.time_range))
+    rows = first.keeper.index(index, tables=tuple(one.name for one in contracts), what=told)
     row = helper("row")
     met = frame.selectExpr("*", f"{rows.row(*[left for left, _ in on])} as {row}")
     taken = [f"{row}.{name} as {name}" for name in index.columns[len(on) :]]
