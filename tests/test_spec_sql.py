@@ -96,7 +96,7 @@ OTHERS = (
     "s like '%a\\\\_%'", "s is null", "b and not (i > 1) or d is not null", "(i > 1) is true", "st.a + 1", "st.b[i]",
     "ai[i]", "mp['zz']", "mp[s]", "ai = ai", "st = st", "if(b, i, l)", "date '2013-09-01'", "timestamp '2013-09-01 06:00:00'",
     "dt = date '2013-09-01'", "ts > timestamp '2013-09-01T06:00:00+02:00'", "'it''s \\\\ \"' || s", "null", "-5L + l", "1.5BD * n", "1e3",
-    "1.75e308", "-1.7976931348623157e308", "3.40282346e38f", "1e-999999999", "'\\ud83d\\ude00'",
+    "1.75e308", "-1.7976931348623157e308", "3.40282346e38f", "1e-999999999", "floor(cast(i as decimal(9,0)))", "ceil(cast(i as decimal(38,0)))", "'\\ud83d\\ude00'",
 )  # fmt: skip
 CASTS = tuple(
     f"cast({column} as {kind})"

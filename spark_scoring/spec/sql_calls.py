@@ -109,7 +109,7 @@ def _floor(value: Typed) -> str:
         return "?"
     if exact is None or value.type in INTEGERS:
         return "bigint"
-    return decimal(min(exact[0] - exact[1] + 1, 38), 0)
+    return value.type if exact[1] == 0 else decimal(min(exact[0] - exact[1] + 1, 38), 0)
 
 
 def _round(value: Typed, scale: int) -> str:
