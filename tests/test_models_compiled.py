@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from compiled_models import MODELS, NATIVE, NUMBERS, frame
+from compiled_models import MODELS, NATIVE, NUMBERS, ONE_HOT, frame
 from models_data import WIDE, bits, wide_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -204,6 +204,22 @@ def test_what_is_not_compiled_says_why(spark: SparkSession, tmp_path: Path) -> N
         choose.admitted(spark, neighbours, role="champion", runtime="compiled")
     with pytest.raises(NotCompiled, match="KNeighborsRegressor"):
         compiled(neighbours)
+
+
+def test_a_text_that_an_imputer_takes_for_a_missing_one_is_not_compiled(tmp_path: Path) -> None:
+    # none of the golden rows need hold it, so the gate may not see it
+    imputer = SimpleImputer(missing_values="?", strategy="constant", fill_value="AA")
+    columns = make_column_transformer((make_pipeline(imputer, *ONE_HOT[:1]), ONE_HOT[1]))
+    model = make_pipeline(columns, LogisticRegression()).fit(frame()[ONE_HOT[1]], target(SAMPLE, 2))
+    with pytest.raises(NotCompiled, match=r"SimpleImputer of texts with missing_values='\?'"):
+        compiled(packaged(model, tmp_path, features=ONE_HOT[1]))
+
+
+def test_weights_of_columns_are_not_compiled(tmp_path: Path) -> None:
+    columns = make_column_transformer((SimpleImputer(), NUMBERS)).set_params(transformer_weights={"simpleimputer": 2.0})
+    model = make_pipeline(columns, LogisticRegression()).fit(frame()[NUMBERS], target(SAMPLE, 2))
+    with pytest.raises(NotCompiled, match="ColumnTransformer with transformer_weights"):
+        compiled(packaged(model, tmp_path, features=NUMBERS))
 
 
 def test_the_choice_is_made_at_admission(spark: SparkSession, packages: dict[str, Package]) -> None:

@@ -45,6 +45,8 @@ def _pipeline(draft: Draft, model: Any, cells: Sequence[Cell], names: Names) -> 
 
 
 def _column_transformer(draft: Draft, model: Any, cells: Sequence[Cell], names: Names) -> list[Cell]:
+    if model.transformer_weights:
+        raise NotCompiled("ColumnTransformer with transformer_weights")
     found: list[Cell] = []
     by_name = names is not None and hasattr(model, "feature_names_in_")
     learned = [str(name) for name in model.feature_names_in_] if by_name else None
@@ -88,8 +90,10 @@ def _imputed(draft: Draft, model: Any, cells: Sequence[Cell]) -> list[Cell]:
     if texts:
         if len(texts) < len(cells) or model.add_indicator:
             raise NotCompiled("a SimpleImputer of texts, with numbers or an indicator beside them")
+        if _is_nan(model.missing_values):
+            return list(cells)  # no text is NaN, and a null is none
         if model.missing_values is not None:
-            return list(cells)
+            raise NotCompiled(f"SimpleImputer of texts with missing_values={model.missing_values!r}")
         fills = [str(value) for value in model.statistics_]
         return [Text(argument=t.argument, name=t.name, fill=fill) for t, fill in zip(texts, fills, strict=True)]
     if not _is_nan(model.missing_values):
