@@ -25,6 +25,7 @@ from sklearn.ensemble import (
     VotingClassifier,
 )
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor, Ridge, RidgeClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.naive_bayes import GaussianNB
@@ -258,3 +259,23 @@ def test_what_a_module_of_scikit_learn_imports_is_not_trusted(name: str) -> None
     with pytest.raises(RunError, match="not trusted"):
         trusted_types([name], "m.skops")
     assert trusted_types(["sklearn.linear_model._logistic.LogisticRegression"], "m.skops")
+
+
+TEXT_NAN = pd.DataFrame({"carrier": ["AA", "UA", np.nan, "DL"] * 10})
+
+
+@pytest.mark.parametrize(
+    "encoder", [OneHotEncoder(), make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())]
+)
+def test_a_model_that_knows_missing_texts_as_nan_is_refused(encoder: Any, tmp_path: Path) -> None:
+    columns = ColumnTransformer([("texts", encoder, ["carrier"])])
+    model = make_pipeline(columns, LogisticRegression()).fit(TEXT_NAN, np.arange(40) % 2)
+    inputs = inputs_for(["carrier"], wide=WIDE, sample=ROWS)
+    with pytest.raises(ConfigError, match=r"it takes NaN for a text that is missing.* missing_values=None"):
+        save(model, tmp_path, inputs=inputs, output=None)
+
+
+def test_nan_is_a_category_of_numbers(tmp_path: Path) -> None:
+    model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
+    model.fit(pd.DataFrame({"seats": [1.0, 2.0, np.nan, 3.0] * 10}), np.arange(40) % 2)
+    save(model, tmp_path, inputs=inputs_for(["seats"], wide=WIDE, sample=ROWS), output=None)

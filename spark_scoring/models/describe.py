@@ -59,6 +59,23 @@ def check_count(model: Any, names: Sequence[str]) -> None:
         )
 
 
+def check_nulls(parts: Iterable[Any]) -> None:
+    """Nothing, if none of a model's parts was fitted on texts whose nulls were NaN, as CSV files read by pandas have
+    them: a null text comes as None, which is another value to scikit-learn.
+
+    Raises: ConfigError.
+    """
+    for part in parts:
+        imputes = _is_nan(getattr(part, "missing_values", None)) and _are_texts(getattr(part, "statistics_", None))
+        if imputes or any(map(_knows_nan, _listed(getattr(part, "categories_", None)))):
+            raise unsupported_model(
+                _kind(part),
+                why="it takes NaN for a text that is missing, and rows to score have None there",
+                do="Fit the model on texts with None, as spark_scoring.to_pandas gives them or frame.replace({np.nan: "
+                "None}) on a frame of objects, a SimpleImputer of texts with missing_values=None",
+            )
+
+
 def classes_of(model: Any) -> tuple[str, ...]:
     """The classes as text, in the order of the model's probabilities; none for a regression.
 
@@ -83,6 +100,23 @@ def classes_of(model: Any) -> tuple[str, ...]:
 def tolerance_of(model: Any) -> Tolerance:
     """2 units in the last place for trees, which add numbers in one order; else 1e-9 of the score."""
     return Tolerance(ulps=2) if type(_last(model)).__name__ in TREES else Tolerance(relative=1e-9)
+
+
+def _knows_nan(categories: Any) -> bool:
+    return _are_texts(categories) and any(map(_is_nan, categories))
+
+
+def _are_texts(values: Any) -> bool:
+    is_of_objects = isinstance(values, np.ndarray) and values.dtype.kind == "O"
+    return is_of_objects and any(isinstance(value, str) for value in values)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
+
+
+def _listed(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else []
 
 
 def _kind(model: Any) -> str:

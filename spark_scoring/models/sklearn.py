@@ -29,7 +29,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.decisions import decided, decisions, is_linear
-from spark_scoring.models.describe import check_count, classes_of, inputs_of, names_in, tolerance_of
+from spark_scoring.models.describe import check_count, check_nulls, classes_of, inputs_of, names_in, tolerance_of
 from spark_scoring.models.frames import frame_of
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
@@ -59,9 +59,10 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
     """Write the estimator with skops, which runs no code when it is read; as a pickle if it has own classes.
 
     Raises: ConfigError: the model gives no probabilities, knows one class, has several outputs, or reads another number
-        of columns.
+        of columns, or takes NaN for a missing text.
     """
     check_count(model, [feature.name for feature in inputs.model_features])
+    check_nulls(_parts(model))
     classes = classes_of(model)
     content, types = _skops(model)
     name = "cloudpickle" if content is None else "skops"
