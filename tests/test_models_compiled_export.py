@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pyspark
 import pytest
 from models_data import bits, fitted, wide_rows
+from pyspark.errors.exceptions.captured import UnsupportedOperationException
 from pyspark.sql import SparkSession
 from runtime_models import SAMPLE, packaged
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -110,7 +112,7 @@ def test_spark_sql_and_hive_functions(package: Package, exported: Exported, tmp_
     query = (
         f"CREATE TEMPORARY FUNCTION hive_score AS 'spark_scoring.exported.HiveScore' USING JAR '{exported.jar}'; "
         "SELECT trips.score(distance, seats, carrier), hive_score(distance, seats, carrier), "
-        f"trips.label(distance, seats, carrier) FROM VALUES {values} AS rows(distance, seats, carrier)"
+        f"trips.LABEL(distance, seats, carrier) FROM VALUES {values} AS rows(distance, seats, carrier)"
     )
     home = Path(pyspark.__file__).parent
     words = [
@@ -136,6 +138,28 @@ def _sql(value: Any) -> str:
 def test_the_readme_names_the_columns(exported: Exported) -> None:
     text = exported.readme.read_text("utf-8")
     assert "- `distance` double" in text and f"--jars {exported.jar.name}" in text
+
+
+@pytest.mark.parametrize(("name", "function"), [("3d", "model_3d"), ("sp\u00e4te-Z\u00fcge", "sp_te_z_ge")])
+def test_the_readme_gives_names_that_sql_takes(
+    spark: SparkSession, package: Package, tmp_path: Path, name: str, function: str
+) -> None:
+    text = export(spark, replace(package, name=name), tmp_path).readme.read_text("utf-8")
+    assert f"SELECT {function}.score(distance, seats, carrier), {function}.label(" in text
+
+
+def test_a_catalog_has_two_functions_and_refuses_others(spark: SparkSession, exported: Exported) -> None:
+    jvm: Any = spark._jvm
+    urls = spark.sparkContext._gateway.new_array(jvm.java.net.URL, 1)  # type: ignore[union-attr]
+    urls[0] = jvm.java.io.File(str(exported.jar)).toURI().toURL()
+    loader = jvm.java.net.URLClassLoader(urls, jvm.java.lang.Thread.currentThread().getContextClassLoader())
+    catalog = loader.loadClass("spark_scoring.exported.SparkFunctions").newInstance()
+    nowhere = spark.sparkContext._gateway.new_array(jvm.String, 0)  # type: ignore[union-attr]
+    identifier = jvm.org.apache.spark.sql.connector.catalog.Identifier
+    found = [catalog.loadFunction(identifier.of(nowhere, name)).name() for name in ("SCORE", "Label")]
+    assert found == ["score", "label"]
+    with pytest.raises(UnsupportedOperationException, match="no function scoer: there are score and label"):
+        catalog.loadFunction(identifier.of(nowhere, "scoer"))
 
 
 def test_what_is_not_compiled_is_not_exported(

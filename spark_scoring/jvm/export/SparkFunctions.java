@@ -7,6 +7,7 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /** A catalog for Spark SQL with two functions of the model's columns: `score` and `label`. */
 public class SparkFunctions implements FunctionCatalog {
+  private static final String SCORE = "score", LABEL = "label";
   private String name;
 
   public void initialize(String name, CaseInsensitiveStringMap options) {
@@ -22,6 +23,10 @@ public class SparkFunctions implements FunctionCatalog {
   }
 
   public UnboundFunction loadFunction(Identifier identifier) {
-    return new SparkFunction(identifier.name().equals("label"));
+    boolean label = identifier.name().equalsIgnoreCase(LABEL);
+    if (!label && !identifier.name().equalsIgnoreCase(SCORE)) {
+      throw new UnsupportedOperationException("no function " + identifier.name() + ": there are score and label");
+    }
+    return new SparkFunction(label);
   }
 }

@@ -1,5 +1,6 @@
 """A compiled model as a jar of its own: plain Java, and functions for Spark SQL and Hive over it."""
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from spark_scoring.models.compiled.choose import chosen
 from spark_scoring.models.package import Package
 
 PLACE = "spark_scoring/exported"
+PLAIN = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 README = """# {name} {version}
 
 Digest {digest}. The columns, in this order:
@@ -70,7 +72,17 @@ def _readme(package: Package, jar: Path) -> str:
         version=package.version,
         digest=package.digest,
         columns="\n".join(f"- `{feature.name}` {feature.type}" for feature in package.features),
-        arguments=", ".join(feature.name for feature in package.features),
-        function="".join(letter if letter.isalnum() else "_" for letter in package.name).lower(),
+        arguments=", ".join(map(_column, [feature.name for feature in package.features])),
+        function=_function(package.name),
         jar=jar.name,
     )
+
+
+def _column(name: str) -> str:
+    return name if PLAIN.fullmatch(name) else "`" + name.replace("`", "``") + "`"
+
+
+def _function(name: str) -> str:
+    """A name that Spark's SQL takes without quotes."""
+    plain = re.sub(r"[^a-z0-9_]", "_", name.lower())
+    return plain if PLAIN.fullmatch(plain) else f"model_{plain}"
