@@ -162,16 +162,21 @@ final class Exact {
   private static double rounded(long[] limbs, int scale, int precision, int lowest) {
     boolean negative = limbs[limbs.length - 1] < 0;
     long[] size = negative ? negated(limbs) : limbs;
-    int top = size.length - 1;
-    while (top >= 0 && size[top] == 0) top--;
-    if (top < 0) return 0.0;
-    int length = 64 * top + 64 - Long.numberOfLeadingZeros(size[top]);
+    int length = length(size);
+    if (length == 0) return 0.0;
     int dropped = Math.max(length - precision, lowest - scale);
     if (dropped <= 0) return signed(Math.scalb((double) size[0], scale), negative);
     if (dropped > length) return negative ? -0.0 : 0.0;
     long kept = bits(size, dropped);
     if (bit(size, dropped - 1) && ((kept & 1) == 1 || anyBelow(size, dropped - 1))) kept++;
     return signed(Math.scalb((double) kept, scale + dropped), negative);
+  }
+
+  /** The bits of a number that is not negative. */
+  private static int length(long[] size) {
+    int top = size.length - 1;
+    while (top >= 0 && size[top] == 0) top--;
+    return top < 0 ? 0 : 64 * top + 64 - Long.numberOfLeadingZeros(size[top]);
   }
 
   private static double signed(double size, boolean negative) {
@@ -230,9 +235,8 @@ final class Exact {
     long m = mantissa(mean) >>> zeros, low = m * m, high = Math.multiplyHigh(m, m);
     int crossScale = scale + exponent + 1, lowest = Math.min(squaresScale, Math.min(crossScale, 2 * exponent));
     int squaresShift = squaresScale - lowest, crossShift = crossScale - lowest, meanShift = 2 * exponent - lowest;
-    // the widest of the three, a limb for their shift's rest and one for the sign
-    int bits = Math.max(64 * squares.length + squaresShift, 64 * (sum.length + 1) + crossShift);
-    long[] total = new long[Math.max(bits, 64 * 3 + meanShift) / 64 + 2];
+    // all is modulo 2^(64 * limbs), and what comes out is no more than twice the squares
+    long[] total = new long[(length(squares) + squaresShift + 2) / 64 + 1];
     addProduct(total, squares, 1, squaresShift, false);
     addProduct(total, sum, m, crossShift, mean > 0);
     addProduct(total, new long[] {low, high}, n, meanShift, false);

@@ -101,7 +101,7 @@ public class WindowAggregates extends Bound {
   public InternalRow invoke(InternalRow index, long at) {
     WindowRow row = new WindowRow(kinds);
     Held[] held = new Held[width];
-    for (int i = 0; i < width; i++) held[i] = new Held(index, i);
+    for (int i = 0; i < width && index != null; i++) held[i] = new Held(index, i);
     Seen[] seen = new Seen[width];
     ArrayData times = index == null ? null : index.getArray(0);
     int to = index == null ? 0 : searched(at, times);

@@ -4,12 +4,13 @@ import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
 
 /** A row that keeps numbers and booleans as `Words`, not as objects; of other fields its subclass has the objects. */
 abstract class WordsRow extends GenericInternalRow {
+  private static final Object[] NO_VALUES = {};
   protected final boolean[] there;
   protected final long[] words;
   private final int[] kinds;
 
   WordsRow(int[] kinds) {
-    super(new Object[0]);
+    super(NO_VALUES);
     this.kinds = kinds;
     there = new boolean[kinds.length];
     words = new long[kinds.length];
