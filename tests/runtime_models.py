@@ -31,6 +31,12 @@ with quiet():  # MLflow warns of type hints: of its own when it is imported, of 
             seats = model_input["seats"].fillna(0).to_numpy(dtype=float)
             return pd.DataFrame({"twice": 2 * seats, "half": seats / 2, "label": np.where(seats > 100, "big", "small")})
 
+    class Unlabelled(Twice):
+        """Two numbers, and no label for any row."""
+
+        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # MLflow reads type hints
+            return super().predict(context, model_input).assign(label=None)
+
     class Told(mlflow.pyfunc.PythonModel):
         """A score, and as label what stands in the row."""
 

@@ -13,6 +13,7 @@ import lightgbm
 import mlflow
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import xgboost
 from models_data import bits
@@ -21,6 +22,7 @@ from runtime_models import (
     SAMPLE,
     Lazy,
     Twice,
+    Unlabelled,
     lgbm,
     native_frame,
     onnx_of,
@@ -63,6 +65,21 @@ def test_pyfunc(tmp_path: Path) -> None:
     assert found["score"].tolist() == (seats / 2).tolist()
     assert found["label"].tolist() == np.where(seats > 100, "big", "small").tolist()
     assert package.classes == ("big", "small")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_a_pyfunc_keeps_labels_that_its_sample_did_not_show(tmp_path: Path) -> None:
+    small = SAMPLE.filter(pc.less_equal(SAMPLE["seats"], 100).fill_null(True))
+    package = packaged(Twice(), tmp_path, features=["seats"], score_output="half", sample=small)
+    assert package.classes == ("small",)
+    seats = native_frame(ROWS)["seats"].fillna(0)
+    assert scored(package, ROWS)["label"].tolist() == np.where(seats > 100, "big", "small").tolist()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+def test_a_pyfunc_whose_labels_are_null_in_the_sample_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'label' that is null for every row of the sample"):
+        packaged(Unlabelled(), tmp_path, features=["seats"], score_output="half")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")

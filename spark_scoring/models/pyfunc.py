@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from threadpoolctl import ThreadpoolController
 
-from spark_scoring.errors import ambiguous_output, unnamed_inputs
+from spark_scoring.errors import ambiguous_output, unnamed_inputs, unsupported_model
 from spark_scoring.models.contract import Inputs, ModelSpec, Outputs, Predict, Saved, Tolerance, labelled, unlabelled
 from spark_scoring.models.frames import frame_of, to_pandas
 from spark_scoring.models.matrix import check_names
@@ -38,16 +38,23 @@ def input_names(model: Any) -> tuple[str, ...]:
 def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Saved:
     """Write the model, or copy its folder; what comes out is seen on the sample.
 
-    Raises: ConfigError: several outputs could be the score.
+    Raises: ConfigError: several outputs could be the score, or no row of the sample has a label.
     """
     _write(model, folder / FOLDER)
     found = _table(_loaded(folder / FOLDER).predict(to_pandas(inputs.model_sample)))
     score = _score_name(found, output)
     labels = sorted({str(one) for one in found[LABEL].dropna()}) if _has_label(found, score) else []
+    if not labels and _has_label(found, score):
+        raise unsupported_model(
+            "pyfunc",
+            why=f"it has a column '{LABEL}' that is null for every row of the sample",
+            do="Take a sample that shows labels, or leave that column out",
+        )
     return Saved(
         file=FOLDER,
         serialization="pyfunc",
-        classes=tuple(labels) if len(labels) > 1 else (),
+        # those that the sample shows; rows with another label have it all the same
+        classes=tuple(labels),
         tolerance=Tolerance(relative=1e-9),
         libraries=LIBRARIES,
         output=score,
