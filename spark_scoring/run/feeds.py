@@ -21,7 +21,7 @@ from spark_scoring.run import takeover
 from spark_scoring.run.faults import protected
 from spark_scoring.run.insist import insisting
 from spark_scoring.spec.job import Job, TableSource, Topic
-from spark_scoring.spec.plan import Ranges
+from spark_scoring.spec.plan import FORMAT, Ranges
 from spark_scoring.spec.wide import Columns, Rows, Table, WideTable
 from spark_scoring.wide.schema import rejection
 
@@ -32,6 +32,7 @@ OWNER = "spark_scoring.feed_owner"
 MOST_KEYS = 3
 ORDERED = ("string", "date", "timestamp", "tinyint", "smallint", "int", "bigint")
 ROWS_A_FILE = 500_000
+WRITTEN = {"format", "commit_id", "feed", "offsets", "topic_id"}
 
 Spans = Mapping[int, tuple[int, int]]
 Check = Callable[[Version | None], None]
@@ -230,7 +231,7 @@ def about_of(metadata: str | None, table: str) -> dict[str, Any] | None:
 
 def is_feeds(metadata: str | None) -> bool:
     """Whether a commit says of itself that it is an append by a feed, to whichever table."""
-    return "feed" in _about(metadata)
+    return bool(_about(metadata))
 
 
 def _about(metadata: str | None) -> dict[str, Any]:
@@ -238,7 +239,9 @@ def _about(metadata: str | None) -> dict[str, Any]:
         about = json.loads(metadata or "")
     except ValueError:
         return {}
-    return about if isinstance(about, dict) else {}
+    # any writer may call a key "feed"
+    known = isinstance(about, dict) and about.get("format") == FORMAT and about.keys() >= WRITTEN
+    return about if known else {}
 
 
 def _checked(records: DataFrame, feed: Feed) -> DataFrame:
@@ -252,7 +255,7 @@ def _checked(records: DataFrame, feed: Feed) -> DataFrame:
 
 def _metadata(feed: Feed, *, job: Job, read: Read, spans: Spans) -> str:
     about = {
-        "format": 1,
+        "format": FORMAT,
         "commit_id": f"{job.name}/{read.generation}/{read.batch_id}",
         "feed": feed.table.name,
         "offsets": {feed.topic.topic: {str(p): list(bounds) for p, bounds in sorted(spans.items())}},

@@ -16,6 +16,7 @@ from spark_scoring.io.delta_write import Transaction
 from spark_scoring.spec.plan import FORMAT
 
 LAST = 2**63 - 1
+WRITTEN = {"job", "generation", "offsets", "topic_ids", "by", "at", "accepted", "reason"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +76,11 @@ class Takeover:
             given = json.loads(text or "")
         except ValueError:
             return None
-        if not isinstance(given, dict) or "takeover" not in given:
+        found = given.get("takeover") if isinstance(given, dict) and given.get("format") == FORMAT else None
+        # any writer may call a key "takeover"
+        if not isinstance(found, dict) or not found.keys() >= WRITTEN:
             return None
-        plain = dict(given["takeover"])
+        plain = {name: found[name] for name in WRITTEN}
         offsets = plain.pop("offsets")
         ends = {topic: {int(p): end for p, end in spans.items()} for topic, spans in offsets.items()}
         accepted = tuple(Accepted(**one) for one in plain.pop("accepted"))
