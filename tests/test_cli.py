@@ -99,6 +99,7 @@ def test_a_wrong_interval(
     assert_refused(Caller(capfd)("score", job_file(world, {}), *words), code=2, message=message)
 
 
+BACKWARDS = ("--from", "2013-09-03", "--to", "2013-09-01")
 SCORE, STREAM, CHECK = ("score", *DAYS), ("stream", "--once", "--broker-timeout", "1s"), ("check",)
 
 
@@ -143,6 +144,7 @@ def a_file(world: World) -> str:
         (("recover",), {}, 1, "no commit of job"),
         (("recover",), {"rows.stream": DROP}, 2, "'recover' needs rows.stream and output.stream"),
         (("replay", "--reason", "SCHEMA"), {}, 1, "no commit of job"),
+        (("replay", "--reason", "SCHEMA", *BACKWARDS), {}, 2, "--from 2013-09-03 is not before --to 2013-09-01"),
         (("replay", "--reason", "SCHEMA"), {"rows.stream": DROP}, 2, "'replay' needs rows.stream and output.stream"),
     ],
 )

@@ -35,10 +35,17 @@ def span(start: str, end: str, cut: str) -> "Span":
     """
     from spark_scoring.run.runs import Span
 
-    bounds = [moment("--from", start), moment("--to", end)]
-    if bounds[0] >= bounds[1]:
+    check_order(start, end)
+    return Span(start=moment("--from", start), end=moment("--to", end), cut=duration("--cut", cut))
+
+
+def check_order(start: str, end: str) -> None:
+    """Nothing, if `--from` is before `--to`.
+
+    Raises: ConfigError.
+    """
+    if moment("--from", start) >= moment("--to", end):
         raise errors.wrong_span(start, end)
-    return Span(start=bounds[0], end=bounds[1], cut=duration("--cut", cut))
 
 
 def duration(option: str, text: str) -> timedelta:

@@ -6,7 +6,7 @@ import socket
 import click
 
 from spark_scoring import errors, show
-from spark_scoring.cli.options import JOB, JSON, moment, now, spark_for
+from spark_scoring.cli.options import JOB, JSON, check_order, moment, now, spark_for
 from spark_scoring.spec.job import Job
 
 
@@ -150,6 +150,8 @@ def replay(job: str, reason: str, start: str | None, end: str | None, as_json: b
     from spark_scoring.run.replay import replay as replayed
 
     spec = Job.load(job)
+    if start and end:
+        check_order(start, end)
     within = (moment("--from", start) if start else None, moment("--to", end) if end else None)
     with show.working(f"replay {reason} of {spec.name}"):
         done = replayed(spark_for(spec), spec, reason=reason, within=within, clock=now())
