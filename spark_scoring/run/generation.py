@@ -192,6 +192,8 @@ def _settled(spark: SparkSession, job: Job, base: Standing, states: Mapping[str,
     ends: dict[str, Mapping[int, int]] = dict(base.ends)
     accepted: list[Accepted] = []
     untold = topics_of(job)[0] if base.expired and job.kafka.start == "latest" else None
+    # where nothing is known of its rows the lane begins as a new one
+    owed = {*base.ends, *(topics_of(job)[1 if job.lane == REALTIME else 0 :] if base.begun else ())}
     for topic, state in states.items():
         if base.topic_ids.get(topic, state.topic_id) != state.topic_id:
             accepted.append(Accepted(what="new_topic", topic=topic, topic_id=state.topic_id))
@@ -204,7 +206,7 @@ def _settled(spark: SparkSession, job: Job, base: Standing, states: Mapping[str,
                 # told to begin at the end of the topic, and nobody knows where that was
                 start, until = earliest, state.latest[partition]
                 known[partition] = until
-            if start < until and (topic in base.ends):
+            if start < until and topic in owed:
                 accepted.append(Accepted(what="loss", topic=topic, partition=partition, start=start, until=until))
                 known[partition] = until
         ends[topic] = known

@@ -16,10 +16,10 @@ def check_topics(known: Standing, states: Mapping[str, TopicState], *, job: str)
     for topic, state in states.items():
         if protected("topic_id") and known.topic_ids.get(topic, state.topic_id) != state.topic_id:
             raise errors.topic_created_again(topic, job=job)
-        if topic not in known.ends:
+        if not known.begun and topic not in known.ends:
             continue
         for partition, earliest in state.earliest.items():
-            # one that is new is read from its first record on
-            end = known.ends[topic].get(partition, 0)
+            # what is new, the topic of a feed too, is read from its first record on: Spark starts at 0, or not at all
+            end = known.ends.get(topic, {}).get(partition, 0)
             if end < earliest and protected("retention"):
                 raise errors.records_gone(f"{topic}[{partition}]", start=end, until=earliest, job=job)

@@ -22,15 +22,15 @@ from spark_scoring.testing import Record, produce
 from spark_scoring.watch import verify
 from tests.faults import oracle
 from tests.faults.arena import Arena
-from tests.world import flights, record, send
+from tests.world import arrivals, flights, record, send
 
 WHY = "the disk was full, agreed with the owner"
 
 
-def remove_before(arena: Arena, ends: dict[int, int]) -> None:
-    """What retention does."""
+def remove_before(arena: Arena, ends: dict[int, int], *, topic: str | None = None) -> None:
+    """What retention does, to the rows' topic or another."""
     with KafkaAdminClient(bootstrap_servers=arena.broker.servers) as admin:
-        admin.delete_records({TopicPartition(arena.rows_topic, p): end for p, end in ends.items()})
+        admin.delete_records({TopicPartition(topic or arena.rows_topic, p): end for p, end in ends.items()})
 
 
 def unread(arena: Arena, *, removed: int) -> list[oracle.Sent]:
@@ -93,6 +93,27 @@ def test_a_new_partition_whose_first_records_are_gone(begun: Arena) -> None:
 
     assert begun.damage().missing == tuple((begun.rows_topic, 2, offset) for offset in range(4))
     assert begun.holds()
+
+
+def test_a_new_feed_whose_first_records_are_gone(arena: Arena) -> None:
+    fed, topic = arena.world, f"{arena.job.name}_arrivals"
+    tables = tuple(replace(table, feed=None) for table in fed.job.tables)
+    arena.world = replace(fed, job=replace(fed.job, tables=tables))
+    arena.send(0, 30)
+    arena.run()
+    arena.world = fed
+    landed = [Record(key=None, value=record(row), partition=0) for row in arrivals(6)]
+    produce(arena.broker.servers, topic, landed)
+    remove_before(arena, {0: 4}, topic=topic)
+    for go_on in (arena.run, arena.recover):
+        with pytest.raises(StateError, match=r"(?s)records 0 to 4.*--accept-loss"):
+            go_on()
+    arena.recover(loss=True, reason=WHY)
+    arena.send(30, 40)
+    arena.run()
+
+    assert not arena.damage() and arena.fed_rows() == 2
+    assert arena.holds()
 
 
 @pytest.mark.slow
