@@ -33,7 +33,7 @@ class _Real(str):
 
 def reader(schema: T.StructType, topic: Topic) -> Callable[[bytes | None], dict[str, Any]]:
     """A function from one record's bytes to its columns, `__parse` and `__bad`."""
-    converts = {field.name: _converter(field.dataType, topic.time_unit) for field in schema}
+    converts = {field.name: _converter(field.dataType, topic) for field in schema}
 
     def read(record: bytes | None) -> dict[str, Any]:
         try:
@@ -104,18 +104,19 @@ def _columns(given: dict[str, Any], converts: dict[str, Convert]) -> tuple[dict[
     return row, bad
 
 
-def _converter(kind: T.DataType, time_unit: str | None) -> Convert:
+def _converter(kind: T.DataType, topic: Topic) -> Convert:
     if isinstance(kind, T.ArrayType):
-        return _array(_nullable(_converter(kind.elementType, time_unit)))
+        return _array(_nullable(_converter(kind.elementType, topic)))
     if isinstance(kind, T.MapType):
-        key = _key(kind.keyType, _converter(kind.keyType, time_unit))
-        return _map(key, _nullable(_converter(kind.valueType, time_unit)))
+        key = _key(kind.keyType, _converter(kind.keyType, topic))
+        return _map(key, _nullable(_converter(kind.valueType, topic)))
     if isinstance(kind, T.StructType):
-        return _struct({f.name: _nullable(_converter(f.dataType, time_unit)) for f in kind})
+        converts = {f.name: _nullable(_converter(f.dataType, topic)) for f in kind}
+        return _struct(converts, strict=topic.unknown == "reject")
     if isinstance(kind, T.DecimalType):
         return _decimal(kind.precision, kind.scale)
     if isinstance(kind, T.TimestampType):
-        return _timestamp(time_unit)
+        return _timestamp(topic.time_unit)
     return _SIMPLE[type(kind)]
 
 
@@ -258,10 +259,13 @@ def _bare(name: str) -> Any:
     return _Real(name) if number[1] or number[2] else _integer(name)
 
 
-def _struct(converts: dict[str, Convert]) -> Convert:
+def _struct(converts: dict[str, Convert], *, strict: bool) -> Convert:
     def each(value: Any) -> dict[str, Any]:
         given = dict(_items(value))
-        return {name: convert(given.get(name)) for name, convert in converts.items()}
+        found = {name: convert(given.get(name)) for name, convert in converts.items()}
+        if strict and not given.keys() <= converts.keys():
+            raise _WrongType
+        return found
 
     return each
 

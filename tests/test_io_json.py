@@ -222,9 +222,10 @@ def test_a_time_of_a_million_digits_is_rounded_as_it_is_written(spark: SparkSess
 
 
 def test_unknown_fields_are_refused_where_the_topic_says_so(spark: SparkSession) -> None:
-    record = b'{"s": "a", "z": 1}'
-    strict, lax = read(spark, [record], Topic(topic="t", unknown="reject")), read(spark, [record])
-    assert (strict[0]["__bad"], lax[0]["__bad"]) == (["*"], None)
+    records = [b'{"s": "a", "z": 1}', b'{"sub": {"z": 1}}', b'{"list": [1]}', b'{"map": {"z": 1}}']
+    strict, lax = read(spark, records, Topic(topic="t", unknown="reject")), read(spark, records)
+    assert [row["__bad"] for row in lax] == [None] * 4
+    assert [row["__bad"] for row in strict] == [["*"], ["sub"], None, None]
 
 
 def test_any_bytes_are_read_as_plain_python_reads_them(spark: SparkSession) -> None:

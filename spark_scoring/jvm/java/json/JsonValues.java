@@ -17,9 +17,19 @@ import org.apache.spark.unsafe.types.UTF8String;
 final class JsonValues implements java.io.Serializable {
   // of a number that is a time, the power of ten that makes microseconds of it; negative: a time is no number
   private final int timePower;
+  private final boolean strict;
 
-  JsonValues(int timePower) {
+  JsonValues(int timePower, boolean strict) {
     this.timePower = timePower;
+    this.strict = strict;
+  }
+
+  /** Whether there are fields that are not declared, and none may be. */
+  boolean refuse(LinkedHashMap given, StructType type) {
+    for (Iterator names = given.keySet().iterator(); strict && names.hasNext(); ) {
+      if (type.getFieldIndex((String) names.next()).isEmpty()) return true;
+    }
+    return false;
   }
 
   Object of(Object value, DataType type) {
@@ -124,6 +134,7 @@ final class JsonValues implements java.io.Serializable {
     LinkedHashMap given = fields(value);
     Object[] found = new Object[type.length()];
     for (int i = 0; i < found.length; i++) found[i] = of(given.get(type.fields()[i].name()), type.fields()[i].dataType());
+    if (refuse(given, type)) throw JsonFault.TYPE;
     return new GenericInternalRow(found);
   }
 

@@ -1,7 +1,6 @@
 package spark_scoring.jvm;
 
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.LinkedHashMap;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
@@ -21,13 +20,11 @@ public class ParseJson extends Bound {
   private static final UTF8String UNKNOWN = UTF8String.fromString("*"), NULL = UTF8String.fromString("null value");
   private final StructType schema;
   private final JsonValues values;
-  private final boolean strict;
 
   ParseJson(String text) {
     super(text);
     String[] parts = text.split("/");
-    values = new JsonValues(Integer.parseInt(parts[0]));
-    strict = parts[1].equals("reject");
+    values = new JsonValues(Integer.parseInt(parts[0]), parts[1].equals("reject"));
     String json = java.net.URLDecoder.decode(parts[2], java.nio.charset.StandardCharsets.UTF_8);
     schema = (StructType) DataType.fromJson(json);
   }
@@ -58,7 +55,7 @@ public class ParseJson extends Bound {
         place = fields[i].name();
         row[i] = value(given, fields[i], bad);
       }
-      if (strict && hasUnknown(given)) bad.add(UNKNOWN);
+      if (values.refuse(given, schema)) bad.add(UNKNOWN);
       row[fields.length + 1] = bad.isEmpty() ? null : new GenericArrayData(bad.toArray());
       return new GenericInternalRow(row);
     } catch (JsonFault fault) {
@@ -74,13 +71,6 @@ public class ParseJson extends Bound {
       bad.add(UTF8String.fromString(field.name()));
       return null;
     }
-  }
-
-  private boolean hasUnknown(LinkedHashMap given) {
-    for (Iterator names = given.keySet().iterator(); names.hasNext(); ) {
-      if (schema.getFieldIndex((String) names.next()).isEmpty()) return true;
-    }
-    return false;
   }
 
   private InternalRow refused(UTF8String why) {
