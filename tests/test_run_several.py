@@ -193,3 +193,14 @@ def test_the_rows_of_all_have_the_same_types(columns: dict[str, str], said: str 
         return
     with pytest.raises(RunError, match=said):
         union_of(wides)
+
+
+def test_none_computes_what_another_reads_from_the_rows() -> None:
+    said = (
+        "wide table late: column hour is made by a step, in the wide table late of the same job it is one of the rows"
+    )
+    given = copy.deepcopy(WIDE)
+    given["rows"]["columns"]["hour"] = "int"
+    given["steps"][-1]["columns"] = {"per_seat": "hour / seats"}
+    with pytest.raises(RunError, match=said):
+        union_of([LATE, WideTable.unpack(given)])
