@@ -275,6 +275,22 @@ def test_a_model_that_knows_missing_texts_as_nan_is_refused(encoder: Any, tmp_pa
         save(model, tmp_path, inputs=inputs, output=None)
 
 
+def test_a_model_that_knows_missing_texts_as_none_is_taken(tmp_path: Path) -> None:
+    texts = TEXT_NAN.astype(object).replace({np.nan: None})
+    filled = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
+    columns = ColumnTransformer([("texts", filled, ["carrier"])])
+    model = make_pipeline(columns, LogisticRegression()).fit(texts, np.arange(40) % 2)
+    save(model, tmp_path, inputs=inputs_for(["carrier"], wide=WIDE, sample=ROWS), output=None)
+
+
+def test_trees_to_which_an_unknown_text_is_a_missing_one_are_taken(tmp_path: Path) -> None:
+    model = HistGradientBoostingClassifier(max_iter=3, categorical_features=["carrier"], min_samples_leaf=2)
+    model.fit(TEXT_NAN, np.arange(40) % 2)
+    save(model, tmp_path, inputs=inputs_for(["carrier"], wide=WIDE, sample=ROWS), output=None)
+    missing = [pd.DataFrame({"carrier": pd.Series([text], dtype=object)}) for text in (None, np.nan)]
+    assert model.predict_proba(missing[0]).tolist() == model.predict_proba(missing[1]).tolist()
+
+
 def test_nan_is_a_category_of_numbers(tmp_path: Path) -> None:
     model = make_pipeline(OneHotEncoder(handle_unknown="ignore"), LogisticRegression())
     model.fit(pd.DataFrame({"seats": [1.0, 2.0, np.nan, 3.0] * 10}), np.arange(40) % 2)

@@ -65,9 +65,12 @@ def check_nulls(parts: Iterable[Any]) -> None:
 
     Raises: ConfigError.
     """
-    for part in parts:
-        imputes = _is_nan(getattr(part, "missing_values", None)) and _are_texts(getattr(part, "statistics_", None))
-        if imputes or any(map(_knows_nan, _listed(getattr(part, "categories_", None)))):
+    known = [(part, values) for part in parts for values in _values_of(part) if _are_texts(values)]
+    # an encoder that knows None was fitted on it, also behind an imputer that looks for NaN
+    knows_none = any(value is None for _, values in known for value in values)
+    for part, values in known:
+        imputes = _is_nan(getattr(part, "missing_values", None)) and not knows_none
+        if imputes or (any(map(_is_nan, values)) and not _takes_unknown_for_missing(part)):
             raise unsupported_model(
                 _kind(part),
                 why="it takes NaN for a text that is missing, and rows to score have None there",
@@ -102,8 +105,15 @@ def tolerance_of(model: Any) -> Tolerance:
     return Tolerance(ulps=2) if type(_last(model)).__name__ in TREES else Tolerance(relative=1e-9)
 
 
-def _knows_nan(categories: Any) -> bool:
-    return _are_texts(categories) and any(map(_is_nan, categories))
+def _values_of(part: Any) -> list[Any]:
+    """What an encoder knows of each column, and what an imputer fills in."""
+    categories = getattr(part, "categories_", None)
+    return [*(categories if isinstance(categories, list) else []), getattr(part, "statistics_", None)]
+
+
+def _takes_unknown_for_missing(part: Any) -> bool:
+    # as the encoder inside HistGradientBoosting does
+    return all(_is_nan(getattr(part, name, None)) for name in ("unknown_value", "encoded_missing_value"))
 
 
 def _are_texts(values: Any) -> bool:
@@ -113,10 +123,6 @@ def _are_texts(values: Any) -> bool:
 
 def _is_nan(value: Any) -> bool:
     return isinstance(value, float) and value != value
-
-
-def _listed(values: Any) -> list[Any]:
-    return values if isinstance(values, list) else []
 
 
 def _kind(model: Any) -> str:
