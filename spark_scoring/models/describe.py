@@ -69,8 +69,8 @@ def check_nulls(parts: Iterable[Any]) -> None:
     # an encoder that knows None was fitted on it, also behind an imputer that looks for NaN
     knows_none = any(value is None for _, values in known for value in values)
     for part, values in known:
-        imputes = _is_nan(getattr(part, "missing_values", None)) and not knows_none
-        if imputes or (any(map(_is_nan, values)) and not _takes_unknown_for_missing(part)):
+        imputes = is_nan(getattr(part, "missing_values", None)) and not knows_none
+        if imputes or (any(map(is_nan, values)) and not _takes_unknown_for_missing(part)):
             raise unsupported_model(
                 _kind(part),
                 why="it takes NaN for a text that is missing, and rows to score have None there",
@@ -100,6 +100,11 @@ def classes_of(model: Any) -> tuple[str, ...]:
     return tuple(str(value) for value in np.asarray(classes).tolist())
 
 
+def is_nan(value: Any) -> bool:
+    """Whether it is a float, and no number; None and texts are none."""
+    return isinstance(value, float) and bool(np.isnan(value))
+
+
 def tolerance_of(model: Any) -> Tolerance:
     """2 units in the last place for trees, which add numbers in one order; else 1e-9 of the score."""
     return Tolerance(ulps=2) if type(_last(model)).__name__ in TREES else Tolerance(relative=1e-9)
@@ -113,16 +118,12 @@ def _values_of(part: Any) -> list[Any]:
 
 def _takes_unknown_for_missing(part: Any) -> bool:
     # as the encoder inside HistGradientBoosting does
-    return all(_is_nan(getattr(part, name, None)) for name in ("unknown_value", "encoded_missing_value"))
+    return all(is_nan(getattr(part, name, None)) for name in ("unknown_value", "encoded_missing_value"))
 
 
 def _are_texts(values: Any) -> bool:
     is_of_objects = isinstance(values, np.ndarray) and values.dtype.kind == "O"
     return is_of_objects and any(isinstance(value, str) for value in values)
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and value != value
 
 
 def _kind(model: Any) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from spark_scoring.models.compiled.draft import Cell, Draft, NotCompiled, Number, Text
 from spark_scoring.models.compiled.encoders import encoded, encoded_bins
 from spark_scoring.models.compiled.operations import Operation
+from spark_scoring.models.describe import is_nan
 
 FUNCTIONS = {
     "log": Operation.LOG, "log1p": Operation.LOG1P, "log10": Operation.LOG10, "sqrt": Operation.SQRT,
@@ -90,13 +91,13 @@ def _imputed(draft: Draft, model: Any, cells: Sequence[Cell]) -> list[Cell]:
     if texts:
         if len(texts) < len(cells) or model.add_indicator:
             raise NotCompiled("a SimpleImputer of texts, with numbers or an indicator beside them")
-        if _is_nan(model.missing_values):
+        if is_nan(model.missing_values):
             return list(cells)  # no text is NaN, and a null is none
         if model.missing_values is not None:
             raise NotCompiled(f"SimpleImputer of texts with missing_values={model.missing_values!r}")
         fills = [str(value) for value in model.statistics_]
         return [Text(argument=t.argument, name=t.name, fill=fill) for t, fill in zip(texts, fills, strict=True)]
-    if not _is_nan(model.missing_values):
+    if not is_nan(model.missing_values):
         raise NotCompiled(f"SimpleImputer with missing_values={model.missing_values!r}")
     fill = np.asarray(model.statistics_, dtype=np.float64)
     if np.isnan(fill).any():
@@ -106,10 +107,6 @@ def _imputed(draft: Draft, model: Any, cells: Sequence[Cell]) -> list[Cell]:
     if model.add_indicator:
         found += draft.apply(Operation.IS_MISSING, [cells[place] for place in model.indicator_.features_])
     return found
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float) and bool(np.isnan(value))
 
 
 def _standard(draft: Draft, model: Any, cells: Sequence[Cell]) -> list[Cell]:
