@@ -81,12 +81,24 @@ LINEAR: dict[str, Callable[[], Any]] = {
         LogisticRegression(), filled(FunctionTransformer(np.abs)), (OneHotEncoder(), ["carrier"])
     ),
     "target": lambda: prepared(LogisticRegression(), filled(), (TargetEncoder(), ["carrier"])),
+    "NaN in texts": lambda: of_nan_texts(OneHotEncoder(handle_unknown="ignore")),
+    "NaN in texts, filled": lambda: of_nan_texts(SimpleImputer(strategy="most_frequent"), OneHotEncoder()),
+    "NaN in texts, ordinal": lambda: of_nan_texts(
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    ),
 }  # fmt: skip
 
 
 def poisson() -> Any:
     model = make_pipeline(make_column_transformer(filled(RobustScaler()), ONE_HOT), PoissonRegressor())
     return model.fit(frame()[FEATURES], np.abs(target(SAMPLE, 0)))
+
+
+def of_nan_texts(*encoders: Any) -> Any:
+    """A model that was fitted on NaN for missing texts, as CSV files read by pandas have it."""
+    columns = make_column_transformer(filled(), (make_pipeline(*encoders), ["carrier"]))
+    texts = frame().assign(carrier=frame()["carrier"].fillna(np.nan))
+    return make_pipeline(columns, LogisticRegression(max_iter=500)).fit(texts[FEATURES], target(SAMPLE, 2))
 
 
 def in_numbers(last: Any, classes: int) -> Any:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 import pytest
 import skops.io
 from models_data import WIDE, bits, fitted, texts, wide_rows
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
@@ -31,7 +32,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models.blocks import BLOCK, score_blocks
@@ -262,25 +263,43 @@ def test_what_a_module_of_scikit_learn_imports_is_not_trusted(name: str) -> None
 
 
 TEXT_NAN = pd.DataFrame({"carrier": ["AA", "UA", np.nan, "DL"] * 10})
+TEXT_NONE = TEXT_NAN.astype(object).replace({np.nan: None})
+IMPUTED = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
 
 
-@pytest.mark.parametrize(
-    "encoder", [OneHotEncoder(), make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())]
-)
-def test_a_model_that_knows_missing_texts_as_nan_is_refused(encoder: Any, tmp_path: Path) -> None:
-    columns = ColumnTransformer([("texts", encoder, ["carrier"])])
-    model = make_pipeline(columns, LogisticRegression()).fit(TEXT_NAN, np.arange(40) % 2)
-    inputs = inputs_for(["carrier"], wide=WIDE, sample=ROWS)
-    with pytest.raises(ConfigError, match=r"it takes NaN for a text that is missing.* missing_values=None"):
+def of_texts(encoder: Any, frame: pd.DataFrame) -> Any:
+    columns = ColumnTransformer([("texts", clone(encoder), ["carrier"])])
+    return make_pipeline(columns, LogisticRegression()).fit(frame, np.arange(len(frame)) % 4 > 1)
+
+
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), TargetEncoder(cv=2), IMPUTED], ids=name_of)
+@pytest.mark.parametrize("texts", [TEXT_NAN, TEXT_NONE], ids=["NaN", "None"])
+def test_a_missing_text_is_what_it_was_when_the_model_was_fitted(
+    encoder: Any, texts: pd.DataFrame, tmp_path: Path
+) -> None:
+    model = of_texts(encoder, texts)
+    predict, found = saved(model, tmp_path)
+    rows = to_arrow(texts, found.features)
+    assert bits(predict(rows).score) == bits(model.predict_proba(texts)[:, 1])
+    missing = [predict(rows.slice(place, length)).score[2 - place] for place, length in ((2, 1), (0, 3))]
+    assert bits(missing) == bits(model.predict_proba(texts)[[2, 2], 1])
+
+
+def test_an_imputer_that_met_no_missing_text_fills_them(tmp_path: Path) -> None:
+    model = of_texts(IMPUTED, TEXT_NAN.dropna())
+    predict, found = saved(model, tmp_path)
+    score = predict(to_arrow(TEXT_NONE, found.features)).score
+    assert bits(score) == bits(model.predict_proba(TEXT_NAN)[:, 1])
+    assert score[2] in score[[0, 1, 3]]
+
+
+def test_a_model_that_knows_missing_texts_as_none_and_as_nan_is_refused(tmp_path: Path) -> None:
+    columns = ColumnTransformer([("a", OneHotEncoder(), ["carrier"]), ("b", OneHotEncoder(), ["id"])])
+    both = TEXT_NAN.assign(id=TEXT_NONE["carrier"])
+    model = make_pipeline(columns, LogisticRegression()).fit(both, np.arange(40) % 2)
+    inputs = inputs_for(["carrier", "id"], wide=WIDE, sample=ROWS)
+    with pytest.raises(ConfigError, match=r"NaN for a missing text in some of its parts.* missing_values=None"):
         save(model, tmp_path, inputs=inputs, output=None)
-
-
-def test_a_model_that_knows_missing_texts_as_none_is_taken(tmp_path: Path) -> None:
-    texts = TEXT_NAN.astype(object).replace({np.nan: None})
-    filled = make_pipeline(SimpleImputer(strategy="most_frequent"), OneHotEncoder())
-    columns = ColumnTransformer([("texts", filled, ["carrier"])])
-    model = make_pipeline(columns, LogisticRegression()).fit(texts, np.arange(40) % 2)
-    save(model, tmp_path, inputs=inputs_for(["carrier"], wide=WIDE, sample=ROWS), output=None)
 
 
 def test_trees_to_which_an_unknown_text_is_a_missing_one_are_taken(tmp_path: Path) -> None:

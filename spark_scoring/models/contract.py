@@ -67,6 +67,7 @@ class ModelSpec:
     """All that a worker needs to know to load the model and call it.
 
     `features` are the columns of the wide table; `prepared` those that feature code makes of them, if there is any.
+    `nan_texts`: whether a null text is NaN to the model itself, and not None.
     """
 
     runtime: str
@@ -82,6 +83,7 @@ class ModelSpec:
     categories: tuple[Categories, ...] = ()
     prepare: str = ""
     prepared: tuple[Feature, ...] = ()
+    nan_texts: bool = False
 
     @property
     def inputs(self) -> tuple[Feature, ...]:
@@ -126,6 +128,7 @@ class ModelSpec:
             ),
             prepare=_text(given.get("prepare", "")),
             prepared=_features(given.get("prepared", ())),
+            nan_texts=bool(given.get("nan_texts", False)),
         )
 
 
@@ -175,6 +178,7 @@ class Saved:
     output: str = ""
     categories: tuple[Categories, ...] = ()
     flavor: tuple[str, dict[str, Any]] | None = None
+    nan_texts: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

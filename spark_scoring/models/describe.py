@@ -59,24 +59,26 @@ def check_count(model: Any, names: Sequence[str]) -> None:
         )
 
 
-def check_nulls(parts: Iterable[Any]) -> None:
-    """Nothing, if none of a model's parts was fitted on texts whose nulls were NaN, as CSV files read by pandas have
-    them: a null text comes as None, which is another value to scikit-learn.
+def knows_nan_texts(model: Any, parts: Iterable[Any]) -> bool:
+    """Whether the model knows a missing text as NaN, as CSV files read by pandas have it: not as None, which is another
+    value to scikit-learn.
 
-    Raises: ConfigError.
+    Raises: ConfigError if some of its parts know the one and some the other.
     """
     known = [(part, values) for part in parts for values in _values_of(part) if _are_texts(values)]
     # an encoder that knows None was fitted on it, also behind an imputer that looks for NaN
     knows_none = any(value is None for _, values in known for value in values)
-    for part, values in known:
-        imputes = is_nan(getattr(part, "missing_values", None)) and not knows_none
-        if imputes or (any(map(is_nan, values)) and not _takes_unknown_for_missing(part)):
-            raise unsupported_model(
-                _kind(part),
-                why="it takes NaN for a text that is missing, and rows to score have None there",
-                do="Fit the model on texts with None, as spark_scoring.to_pandas gives them or frame.replace({np.nan: "
-                "None}) on a frame of objects, a SimpleImputer of texts with missing_values=None",
-            )
+    fills_none = any(getattr(part, "missing_values", np.nan) is None for part, _ in known)
+    fills_nan = any(is_nan(getattr(part, "missing_values", None)) for part, _ in known) and not knows_none
+    knows_nan = any(is_nan(value) for part, values in known if not _takes_unknown_for_missing(part) for value in values)
+    if (fills_nan or knows_nan) and (fills_none or knows_none):
+        raise unsupported_model(
+            _kind(model),
+            why="it takes NaN for a missing text in some of its parts, and None in others",
+            do="Fit it on texts that all have None there, as spark_scoring.to_pandas gives them, a SimpleImputer of "
+            "texts with missing_values=None",
+        )
+    return fills_nan or knows_nan
 
 
 def classes_of(model: Any) -> tuple[str, ...]:

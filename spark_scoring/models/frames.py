@@ -56,10 +56,15 @@ def to_pandas(table: pa.Table | pa.RecordBatch) -> pd.DataFrame:
     return frame
 
 
-def frame_of(batch: pa.RecordBatch, features: Sequence[Feature]) -> pd.DataFrame:
-    """The features of rows that are `alike` as a DataFrame, in dtypes that each row would have by itself."""
+def frame_of(batch: pa.RecordBatch, features: Sequence[Feature], *, nan_texts: bool = False) -> pd.DataFrame:
+    """The features of rows that are `alike` as a DataFrame, in dtypes that each row would have by itself.
+
+    With `nan_texts` a null text is NaN.
+    """
     frame = to_pandas(batch)
     for feature in features:
+        if nan_texts and feature.type == "string":
+            frame[feature.name] = _with_nan(frame[feature.name])
         if feature.as_floats and feature.type == "boolean":
             frame[feature.name] = frame[feature.name].astype(object)
         elif feature.as_floats and not _is_beyond(batch.column(feature.name).cast(pa.int64())).any():
@@ -83,6 +88,12 @@ def is_float_for_pandas(column: pa.Array) -> bool:
     ):
         return False
     return not _is_beyond_doubles(_plain(column))
+
+
+def _with_nan(texts: pd.Series) -> pd.Series:
+    values = texts.to_numpy(dtype=object, copy=True)
+    values[texts.isna().to_numpy()] = np.nan
+    return pd.Series(values, index=texts.index, dtype=object)
 
 
 def _others(column: pa.Array, feature: Feature) -> npt.NDArray[np.bool_] | None:

@@ -38,6 +38,7 @@ def spec_of(match: Match, *, inputs: Inputs, saved: Saved, prepare: str = "") ->
         categories=saved.categories,
         prepare=prepare,
         prepared=inputs.model_features if prepare else (),
+        nan_texts=saved.nan_texts,
     )
 
 

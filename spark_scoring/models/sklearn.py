@@ -29,7 +29,7 @@ from spark_scoring.models.contract import (
     unlabelled,
 )
 from spark_scoring.models.decisions import decided, decisions, is_linear
-from spark_scoring.models.describe import check_count, check_nulls, classes_of, inputs_of, names_in, tolerance_of
+from spark_scoring.models.describe import check_count, classes_of, inputs_of, knows_nan_texts, names_in, tolerance_of
 from spark_scoring.models.frames import frame_of
 from spark_scoring.models.libraries import version_of
 from spark_scoring.models.matrix import check_names
@@ -59,10 +59,9 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
     """Write the estimator with skops, which runs no code when it is read; as a pickle if it has own classes.
 
     Raises: ConfigError: the model gives no probabilities, knows one class, has several outputs, or reads another number
-        of columns, or takes NaN for a missing text.
+        of columns, or takes NaN for some missing texts and None for others.
     """
     check_count(model, [feature.name for feature in inputs.model_features])
-    check_nulls(_parts(model))
     classes = classes_of(model)
     content, types = _skops(model)
     name = "cloudpickle" if content is None else "skops"
@@ -79,6 +78,7 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
         tolerance=tolerance_of(model),
         libraries=(*LIBRARIES, *_foreign(model), name),
         flavor=("sklearn", conf),
+        nan_texts=knows_nan_texts(model, _parts(model)),
     )
 
 
@@ -173,7 +173,7 @@ def _predict(
 ) -> Outputs:
     with threads.limit(limits=1), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # one line per block of rows would fill a worker's log
-        frame = doubles(batch) if as_doubles else frame_of(batch, spec.inputs)
+        frame = doubles(batch) if as_doubles else frame_of(batch, spec.inputs, nan_texts=spec.nan_texts)
         inputs = frame if model.prepare is None else model.prepare.transform(frame)
         if not in_blocks:
             return _asked(model.last, inputs, spec.classes)

@@ -43,7 +43,7 @@ def compiled(package: Package) -> Compiled:
         raise NotCompiled(f"its feature code '{package.spec.prepare}' is Python")
     if package.runtime not in ("sklearn", "lightgbm", "xgboost"):
         raise NotCompiled(f"the runtime {package.runtime} has no compiled form")
-    draft, cells = Draft.of(package.features)
+    draft, cells = Draft.of(package.features, nan_texts=package.spec.nan_texts)
     try:
         tail = _sklearn(draft, package, cells) if package.runtime == "sklearn" else _native(draft, package, cells)
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:

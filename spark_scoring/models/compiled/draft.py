@@ -34,10 +34,11 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A text argument; `fill` stands in for null."""
+    """A text argument; `missing` is what a null is to the library, `fill` stands in for it."""
 
     argument: int
     name: str
+    missing: float | None
     fill: str | None = None
 
 
@@ -75,8 +76,8 @@ class Draft:
     shared: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     @staticmethod
-    def of(features: Sequence[Feature]) -> "tuple[Draft, list[Cell]]":
-        """A draft that reads these columns, and their cells in the same order.
+    def of(features: Sequence[Feature], *, nan_texts: bool) -> "tuple[Draft, list[Cell]]":
+        """A draft that reads these columns, and their cells in the same order. With `nan_texts` a null text is NaN.
 
         Raises: NotCompiled: a column is neither a number nor a text.
         """
@@ -86,8 +87,11 @@ class Draft:
         numbers = tuple(feature.name for feature in features if feature.type != "string")
         draft = Draft(numbers=numbers, texts=texts, places=len(numbers))
         draft.origins.update({place: Origin(column=place) for place in range(len(numbers))})
+        missing = np.nan if nan_texts else None
         cells: list[Cell] = [
-            Text(argument=texts.index(f.name), name=f.name) if f.name in texts else Number(place=numbers.index(f.name))
+            Text(argument=texts.index(f.name), name=f.name, missing=missing)
+            if f.name in texts
+            else Number(place=numbers.index(f.name))
             for f in features
         ]
         return draft, cells

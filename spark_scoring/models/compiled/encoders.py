@@ -22,9 +22,8 @@ def encoded(draft: Draft, encoder: Any, cells: Sequence[Cell]) -> list[Cell]:
     for place, cell in enumerate(cells):
         known = [value for value in encoder.categories_[place].tolist() if not _is_missing(value)]
         code = _code(draft, cell, known)
-        rare = [
-            _asked(encoder, place, [value]) for value in (_unknown(known), None if isinstance(cell, Text) else np.nan)
-        ]
+        missing = cell.missing if isinstance(cell, Text) else np.nan
+        rare = [_asked(encoder, place, values) for values in ([_unknown(known)], [missing])]
         draft.refuse(code, [len(known) + i for i, output in enumerate(rare) if output is None])
         common = _asked(encoder, place, known)
         if common is None:
@@ -70,7 +69,8 @@ def _asked(encoder: Any, place: int, values: list[Any]) -> Numbers | None:
     others = [next((v for v in known.tolist() if not _is_missing(v)), None) for known in encoder.categories_]
     columns = [values if i == place else [other] * len(values) for i, other in enumerate(others)]
     names = getattr(encoder, "feature_names_in_", range(len(columns)))
-    frame = pd.DataFrame({n: pd.Series(c, dtype=_dtype(c)) for n, c in zip(names, columns, strict=True)})
+    series = [pd.Series(c, dtype=_dtype([*c, *known])) for c, known in zip(columns, encoder.categories_, strict=True)]
+    frame = pd.DataFrame(dict(zip(names, series, strict=True)))
     given = frame if hasattr(encoder, "feature_names_in_") else frame.to_numpy()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an unknown category is what is asked about

@@ -1,6 +1,7 @@
 """scikit-learn's preparation, step by step: what each fitted transformer does to the cells."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,12 +92,13 @@ def _imputed(draft: Draft, model: Any, cells: Sequence[Cell]) -> list[Cell]:
     if texts:
         if len(texts) < len(cells) or model.add_indicator:
             raise NotCompiled("a SimpleImputer of texts, with numbers or an indicator beside them")
-        if is_nan(model.missing_values):
+        if is_nan(model.missing_values) and texts[0].missing is None:
             return list(cells)  # no text is NaN, and a null is none
-        if model.missing_values is not None:
+        if not is_nan(model.missing_values) and model.missing_values is not None:
             raise NotCompiled(f"SimpleImputer of texts with missing_values={model.missing_values!r}")
-        fills = [str(value) for value in model.statistics_]
-        return [Text(argument=t.argument, name=t.name, fill=fill) for t, fill in zip(texts, fills, strict=True)]
+        if not all(isinstance(fill, str) for fill in model.statistics_):
+            raise NotCompiled("SimpleImputer of a column that had no values in training")
+        return [replace(text, fill=str(fill)) for text, fill in zip(texts, model.statistics_, strict=True)]
     if not is_nan(model.missing_values):
         raise NotCompiled(f"SimpleImputer with missing_values={model.missing_values!r}")
     fill = np.asarray(model.statistics_, dtype=np.float64)
