@@ -56,9 +56,25 @@ def test_times_and_keys_of_the_rows_of_a_world(spark: SparkSession, tmp_path: Pa
 def test_many_keys_are_no_reach(spark: SparkSession) -> None:
     wide = WideTable.unpack(MAPPING)
 
-    found = [set(reach_of(rows_of(spark, keys=keys), wide).keys) for keys in (MOST_KEYS, MOST_KEYS + 1)]
+    for are_few in (True, False):
+        given = [rows_of(spark, keys=keys) for keys in (MOST_KEYS, MOST_KEYS + 1, 5 * MOST_KEYS)]
+        assert [set(reach_of(rows, wide, are_few=are_few).keys) for rows in given] == [{"k"}, set(), set()]
 
-    assert found == [{"k"}, set()]
+
+def test_keys_that_do_not_fit_into_one_row_are_not_collected(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, asked = rows_of(spark, keys=5 * MOST_KEYS), ""
+
+    def select(frame: DataFrame, *texts: str) -> DataFrame:
+        nonlocal asked
+        asked += " ".join(texts)
+        return select_expr(frame, *texts)
+
+    select_expr = type(rows).selectExpr
+    monkeypatch.setattr(type(rows), "selectExpr", select)
+    reach_of(rows, WideTable.unpack(MAPPING))
+    assert "max(" in asked and "collect_set" not in asked
 
 
 def test_reading_only_what_is_reached_changes_nothing_and_skips_files(spark: SparkSession, tmp_path: Path) -> None:

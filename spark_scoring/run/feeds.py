@@ -151,6 +151,13 @@ def append(records: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEn
     if all(start == until for start, until in read.ranges.get(feed.topic.topic, {}).values()):
         return
     frame = _checked(records, feed).persist()
+    try:
+        _append_both(frame, feed, job=job, read=read, ends=ends, check=check)
+    finally:
+        frame.unpersist()
+
+
+def _append_both(frame: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEnds, check: Check) -> None:
     good, spans = _beyond(frame.where("__rejected is null"), feed, read, ends.good)
     good = good.select(*[f"`{c.name}`" for c in feed.table.columns])
     good = _in_order(good, feed, records=sum(until - start for start, until in spans.values()))
@@ -159,7 +166,6 @@ def append(records: DataFrame, feed: Feed, *, job: Job, read: Read, ends: FeedEn
     if not bad.isEmpty():
         bad = bad.select(*_rejection(feed, f"{job.name}/{read.generation}/{read.batch_id}"))
         _append_once(bad, rejected_of(job), feed, job=job, read=read, spans=spans)
-    frame.unpersist()
 
 
 def rejected_of(job: Job) -> str:

@@ -189,7 +189,7 @@ def _output(
         rows, at, reach = rows_of(records, context.job, serving=serving, topic_ids=topic_ids), prepared.at(tables), None
         if prepared.needs_reach(tables.wide, at):
             rows = read_twice = rows.persist()
-            reach = reach_of(rows, tables.wide)
+            reach = reach_of(rows, tables.wide, are_few=True)
         wide = output.widened(rows, at, models=models, reach=reach)
         if pinned and reach is None:
             prepared.remember(WIDE, records, wide, about=about_wide)

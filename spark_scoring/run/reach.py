@@ -1,6 +1,6 @@
 """What some rows can reach of the tables: their event times and, where they are few, their keys."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -25,11 +25,14 @@ class Reach:
     keys: Keys = field(default_factory=dict)
 
 
-def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
-    """The reach of these rows; runs a job. Without a usable time it is the first instant of `time_range`."""
+def reach_of(rows: DataFrame, wide: WideTable, *, are_few: bool = False) -> Reach:
+    """The reach of these rows; runs a job, two unless they `are_few`: then all their keys fit into one row.
+
+    Without a usable time it is the first instant of `time_range`.
+    """
     low, high = wide.rows.time_range
     usable = instant(wide.rows)
-    names = _plain_keys(wide)
+    names = _plain_keys(wide) if are_few else _of_few_values(rows, _plain_keys(wide))
     # one more than is used tells that there are too many
     values = [f"slice(collect_set({column(name)}), 1, {MOST_KEYS + 1}) as key_{i}" for i, name in enumerate(names)]
     first = rows.selectExpr(f"min({usable}) as low", f"max({usable}) as high", *values).first()
@@ -40,6 +43,15 @@ def reach_of(rows: DataFrame, wide: WideTable) -> Reach:
         return Reach(times=(low, low + MICROSECOND), keys=keys)
     start, end = first["low"] // WHOLE_US * WHOLE_US, (first["high"] // WHOLE_US + 1) * WHOLE_US
     return Reach(times=(max(low, EPOCH + start * MICROSECOND), min(high, EPOCH + end * MICROSECOND)), keys=keys)
+
+
+def _of_few_values(rows: DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns without those that have far more values than are used."""
+    if not names:
+        return []
+    counts = rows.selectExpr(*[f"approx_count_distinct({column(name)})" for name in names]).first()
+    assert counts is not None
+    return [name for name, count in zip(names, counts, strict=True) if count <= 2 * MOST_KEYS]
 
 
 def needs_reach(wide: WideTable, tables: Mapping[str, DataFrame], keeper: Keeper, *, limit: int) -> bool:
