@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from spark_scoring import Job, WideTable
 from spark_scoring.errors import RunError
 from spark_scoring.run import batch, check
+from spark_scoring.run.output import from_table
+from spark_scoring.run.reach import reach_of
 from spark_scoring.run.runs import Span
 from spark_scoring.run.serving import check_feeds
 from spark_scoring.spec.union import union_of
 from spark_scoring.watch.explain import Asked, explain
 from spark_scoring.wide.met import WindowMatch
-from spark_scoring.wide.several import shared_steps
+from spark_scoring.wide.several import Wanted, shared_steps, spaces_of, transform_each
+from spark_scoring.wide.transform import transform
 from tests.world import DAY, WIDE, World, job_mapping, make_world, package_model
 
 SPAN = Span(start=DAY, end=DAY + timedelta(days=2), cut=timedelta(days=2))
@@ -195,12 +198,63 @@ def test_the_rows_of_all_have_the_same_types(columns: dict[str, str], said: str 
         union_of(wides)
 
 
-def test_none_computes_what_another_reads_from_the_rows() -> None:
-    said = (
-        "wide table late: column hour is made by a step, in the wide table late of the same job it is one of the rows"
-    )
-    given = copy.deepcopy(WIDE)
-    given["rows"]["columns"]["hour"] = "int"
-    given["steps"][-1]["columns"] = {"per_seat": "hour / seats"}
-    with pytest.raises(RunError, match=said):
-        union_of([LATE, WideTable.unpack(given)])
+def test_one_computes_what_another_reads_from_the_rows(spark: SparkSession, world: World) -> None:
+    computing, reading = copy.deepcopy(WIDE), copy.deepcopy(WIDE)
+    computing["steps"].insert(0, {"columns": {"place": "upper(origin)"}})
+    computing["steps"][2]["on"] = {"place": "origin"}
+    computing["rules"] = {"early": "hour < 12 and place <> 'LGA'"}
+    reading["rows"]["columns"] |= {"hour": "int", "Place": "string not null"}
+    reading["steps"][3]["columns"] = {"per_seat": "hour / seats"}
+    reading["rules"] = {"known": "place like 'LGA%' or hour > 30"}
+    wides = [WideTable.unpack(computing), WideTable.unpack(reading)]
+    needed = [frozenset({"temp", "hour", "place"}), frozenset({"temp", "hour", "per_seat"})]
+    tables = {table.name: spark.read.format("delta").load(world.table(table.name)) for table in world.job.tables}
+    flights = spark.read.format("delta").load(world.table("flights"))
+    rows = flights.withColumns({"hour": F.expr("hour(at) + 20"), "place": F.expr("'LGA ' || origin")})
+    reach = reach_of(rows, union_of(wides))
+    assert all(place.startswith("LGA ") for place in reach.keys["place"]), "the weather has none of them"
+
+    for order in ([0, 1], [1, 0]):
+        wanted = [Wanted(wide=wides[i], needed=needed[i]) for i in order]
+        both = transform_each(wanted, rows, tables, keys=reach.keys)
+        assert both.columns[: len(rows.columns)] == ["id", "origin", "tail", "miles", "at", "hour", "Place"]
+        assert answers(both.select(rows.columns)) == answers(rows)
+        for one, space in zip(wanted, spaces_of(wanted), strict=True):
+            own = rows.select([column.name for column in one.wide.rows.columns])
+            alone = transform(one.wide, own, tables, needed=one.needed)
+            found = both.select("id", *[F.col(space.column(name)).alias(name) for name in one.needed], space.rejected)
+            assert answers(found) == answers(alone.select("id", *one.needed, "rejected"))
+
+
+def answers(frame: DataFrame) -> list[str]:
+    return sorted(map(repr, map(tuple, frame.collect())))
+
+
+def test_models_of_which_one_reads_what_another_computes(world: World) -> None:
+    mapping = changed(hour="int")
+    mapping["steps"][-1]["columns"] = {"per_seat": "hour / seats"}
+    flights = world.spark.read.format("delta").load(world.table("flights"))
+    moved = flights.withColumn("hour", F.expr("cast(31 - hour(at) as int)")).localCheckpoint()
+    moved.write.format("delta").option("overwriteSchema", True).mode("overwrite").save(world.table("flights"))
+    package_model(world.spark, world.folder, mapping=mapping, name="given")
+    models = {"champion": "models:/late@champion", "challenger": {"model": "models:/given@champion", "share": 0.5}}
+    rows = scored(world, "both", models)
+
+    for row in rows.values():
+        hour = row["event_time"].hour
+        assert row["input"]["hour"] == 31 - hour
+        assert row["features"]["hour"] == (31 - hour if row["drawn"] else hour)
+    job = make_world(world.spark, world.folder / "both", models=models, registry=world.job.registry).job
+    row = rows["f010"]
+    asked = Asked(key="f010", time=row["event_time"].replace(tzinfo=UTC))
+    told = explain(world.spark, replace(job, name="both", batch=world.job.batch), asked, clock=NOW)
+    hour = row["event_time"].hour
+    assert told.input["hour"] == 31 - hour
+    assert [model.features["hour"] for model in told.models] == [hour, 31 - hour]
+    assert [model.score for model in told.models] == [entry["score"] for entry in row["scores"]]
+
+
+def test_columns_that_nobody_declared_are_left_out(spark: SparkSession) -> None:
+    rows = spark.sql("select 'a' ID, 'JFK' origin, 'N1' tail, 1.0D miles, current_timestamp() at, 3 hour, 4 scores")
+    assert from_table(rows, LATE).columns == ["ID", "origin", "tail", "miles", "at", "__source", "__raw"]
+    assert "scores" in from_table(rows.drop("tail"), LATE).columns, "told where one is missing"

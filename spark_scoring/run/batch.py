@@ -200,8 +200,8 @@ class _Runner:
         return self._write(plan, rows, predicate=UNDATED, reach=Reach(times=(low, low + MICROSECOND)))
 
     def _rows(self) -> DataFrame:
-        frame = sources.read_rows(self.spark, self.run.rows, columns=self.run.tables.wide.rows.columns)
-        return output.from_table(frame)
+        wide = self.run.tables.wide
+        return output.from_table(sources.read_rows(self.spark, self.run.rows, columns=wide.rows.columns), wide)
 
     def _holds(self, predicate: str) -> bool:
         if not delta.is_table(self.spark, self.target):

@@ -101,7 +101,9 @@ def analyse(
         tables=tables.versions,
         models=inputs.model_pins(models),
     )
-    found = output.scored(output.from_table(frame), AtVersions.once(spark, tables), job=job, models=models, plan=plan)
+    found = output.scored(
+        output.from_table(frame, wide), AtVersions.once(spark, tables), job=job, models=models, plan=plan
+    )
     check_target(spark, target, found, job=job.name, kind=STREAM if rows is None else BATCH)
     return found
 

@@ -22,10 +22,14 @@ PARTITIONS = ("event_date",)
 SOURCE = "struct<topic: string, topic_id: string, partition: int, offset: bigint, timestamp: timestamp>"
 
 
-def from_table(rows: DataFrame) -> DataFrame:
-    """Rows that came from no topic: their `__source` and `__raw` are null."""
-    # nobody can have declared `scores`, and the models' own stand there
-    rows = rows.drop("scores")
+def from_table(rows: DataFrame, wide: WideTable) -> DataFrame:
+    """Rows that came from no topic: their `__source` and `__raw` are null.
+
+    Columns that are not declared are left out, unless a declared one is missing: that is told with all that are there.
+    """
+    declared, there = {one.name.lower() for one in wide.rows.columns}, {name.lower() for name in rows.columns}
+    others = [name for name in rows.columns if name.lower() not in declared and not name.startswith("__")]
+    rows = rows.drop(*others) if declared <= there else rows
     return rows.selectExpr("*", f"cast(null as {SOURCE}) as __source", "cast(null as binary) as __raw")
 
 

@@ -10,8 +10,9 @@ from spark_scoring.spec.wide import WideTable
 def union_of(wides: Sequence[WideTable]) -> WideTable:
     """The columns and tables of all, and every step once. It tells what is read, and is never itself transformed.
 
-    Raises: RunError: two differ in the rows' key, time or `time_range`, or in the type of a column, or one
-        computes a column that the rows of another have.
+    A column of the rows of one may be computed by another.
+
+    Raises: RunError: two differ in the rows' key, time or `time_range`, or in the type of a column.
     """
     first, others = wides[0], wides[1:]
     if not others:
@@ -22,19 +23,9 @@ def union_of(wides: Sequence[WideTable]) -> WideTable:
             if ours != theirs:
                 raise definitions_differ(f"rows.{what}", given=theirs, of=other.name, known=ours, before=first.name)
     columns = _columns("rows.columns", [(wide.name, wide.rows.columns) for wide in wides])
-    _check_made(wides)
     rows = Rows(key=first.rows.key, time=first.rows.time, columns=columns, time_range=first.rows.time_range)
     steps = dict.fromkeys(step for wide in wides for step in wide.steps)
     return WideTable.unchecked(name=first.name, rows=rows, tables=tuple(_tables(wides)), steps=tuple(steps), rules=())
-
-
-def _check_made(wides: Sequence[WideTable]) -> None:
-    for wide in wides:
-        made = {name.lower() for name in wide.columns_added()}
-        for other in wides:
-            if name := next((column.name for column in other.rows.columns if column.name.lower() in made), None):
-                given, known = "made by a step", "one of the rows"
-                raise definitions_differ(f"column {name}", given=given, of=wide.name, known=known, before=other.name)
 
 
 def _tables(wides: Sequence[WideTable]) -> Iterable[Table]:

@@ -2,7 +2,7 @@
 
 import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,6 +20,7 @@ from spark_scoring.spec.plan import Interval, Plan, iso
 from spark_scoring.spec.wide import Step, WideTable
 from spark_scoring.watch.found import Asked, Found, found_row
 from spark_scoring.wide import StepStrategy, strategies, transform
+from spark_scoring.wide.frames import keys_in
 from spark_scoring.wide.met import Match, match_of, with_matches
 from spark_scoring.wide.prune import steps_read
 
@@ -103,14 +104,12 @@ def explain(spark: SparkSession, job: Job, asked: Asked, *, clock: datetime, str
         reach = reach_of(found.rows, found.tables.wide)
         rows = {wide: _Finished.of(spark, found, wide, reach=reach) for wide in inputs.wides_of(found.models)}
         scored = _scored(spark, job, found, reach=reach, clock=clock)
-    first = next(iter(rows.values()))
-    own = [declared.name for declared in found.tables.wide.rows.columns]
     return Explanation(
         key=dict(found.key),
         time=asked.time,
         origin=found.origin,
         equal=found.equal,
-        input={name: first.value(name) for name in own},
+        input={own.name: _of_rows(own.name, rows.values()) for own in found.tables.wide.rows.columns},
         steps=tuple(step for finished in rows.values() for step in finished.steps(found, alone=len(rows) == 1)),
         outcome=scored["outcome"],
         reason=scored["reason"],
@@ -135,10 +134,10 @@ class _Finished:
         models = tuple(model for model in found.models if model.package.wide == wide)
         needed = frozenset(output.feature_names(models))
         read, tables = steps_read(wide, needed=needed), found.tables.frames(spark)
-        # without the record, whose timestamp may be one that Python cannot hold
-        rows = found.rows.drop("__source", "__raw")
-        finished = transform(wide, rows, tables, needed=needed, within=reach.times, keys=reach.keys)
-        met = with_matches(finished, tables, wide=wide, steps=read, within=reach.times, keys=reach.keys)
+        # without the record, whose timestamp may be one that Python cannot hold, and what only others read of the rows
+        rows, keys = found.rows.drop("__source", "__raw", *wide.columns_added()), keys_in(wide, reach.keys)
+        finished = transform(wide, rows, tables, needed=needed, within=reach.times, keys=keys)
+        met = with_matches(finished, tables, wide=wide, steps=read, within=reach.times, keys=keys)
         (row,) = met.toArrow().to_pylist()
         return _Finished(
             wide=wide,
@@ -170,6 +169,11 @@ class _Finished:
             )
             for step, how in zip(self.wide.steps, self.strategies, strict=True)
         ]
+
+
+def _of_rows(name: str, finished: Iterable[_Finished]) -> Any:
+    """The row's own value of a column, which others may compute."""
+    return next(one.value(name) for one in finished if name in {own.name for own in one.wide.rows.columns})
 
 
 def _scored(spark: SparkSession, job: Job, found: Found, *, reach: Reach, clock: datetime) -> Mapping[str, Any]:

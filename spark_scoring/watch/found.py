@@ -65,13 +65,14 @@ def _in_batch(spark: SparkSession, job: Job, asked: Asked) -> Found:
     models = inputs.load_models(spark, job)
     wide = inputs.one_wide(models)
     key = parse_key(asked.key, wide.rows)
-    frame = checked_rows(sources.read_rows(spark, pinned, columns=wide.rows.columns), wide=wide)
+    rows = output.from_table(sources.read_rows(spark, pinned, columns=wide.rows.columns), wide)
+    frame = checked_rows(rows, wide=wide)
     same_key = frame.where(has_key(spark, key, wide.rows))
     at = f"rows.batch{'' if pinned.version is None else f', version {pinned.version}'}"
     declared = [column(found.name) for found in wide.rows.columns]
     row, equal = _one(same_key, asked, key, time=wide.rows.time, content=f"struct({', '.join(declared)})", where=at)
     return Found(
-        rows=output.from_table(row).persist(),
+        rows=row.persist(),
         equal=equal,
         origin=f"{at}; models and tables of now",
         key=tuple(key.items()),

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from spark_scoring.errors import step_not_possible
 from spark_scoring.jvm.kept import KeptRows
 from spark_scoring.spec.sql_tokens import quote
-from spark_scoring.spec.wide import Rows, Table
+from spark_scoring.spec.wide import Rows, Table, WideTable
 from spark_scoring.wide.strategy import BROADCAST, Strategy
 
 HELPER = "__wide_"
@@ -176,6 +176,12 @@ def keys_match(on: Sequence[tuple[str, str]]) -> str:
 def keys_known(on: Sequence[tuple[str, str]]) -> str:
     """True for the table rows whose whole key is there."""
     return all_of(f"{column(right)} is not null" for _, right in on)
+
+
+def keys_in(wide: WideTable, keys: Keys) -> Keys:
+    """What is known of the rows' values, but of columns that this definition computes."""
+    made = {name.lower() for name in wide.columns_added()}
+    return {name: values for name, values in keys.items() if name not in made}
 
 
 def keys_of_rows(table: Given, *, on: Sequence[tuple[str, str]]) -> list[str]:

@@ -33,7 +33,8 @@ def checked_rows(frame: DataFrame, *, wide: WideTable) -> DataFrame:
     """
     _check_frame(frame, where="rows")
     _check(frame, columns=wide.rows.columns, where="rows")
-    taken = {name.lower() for name in (*wide.columns_added(), REJECTED)}
+    declared = {one.name.lower() for one in wide.rows.columns}
+    taken = {name.lower() for name in (*wide.columns_added(), REJECTED)} - declared
     for name in frame.columns:
         if name.lower() in taken or name.lower().startswith(HELPER):
             raise name_not_free(name)

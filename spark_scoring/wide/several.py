@@ -61,11 +61,15 @@ def transform_each(
     frame = frame.withColumnRenamed(REJECTED, _SHARED)
     for one, steps, space in zip(wanted, rest, spaces_of(wanted), strict=True):
         before = frame.columns
+        # columns of the rows that this definition computes make room
+        away = {name: f"{HELPER}own_{name}" for name in before if name.lower() in space.columns}
         frame = frame.selectExpr("*", f"coalesce({rejection(own, rows=one.wide.rows)}, {_SHARED}) as {REJECTED}")
+        frame = frame.withColumnsRenamed(away)
         frame = add_rules(add_steps(frame, wide=one.wide, steps=steps, given=given), wide=one.wide)
+        back = [named(column(away.get(name, name)), name) for name in before]
         # under other names: the next definition may add the same ones
         moved = [named(column(new), space.column(new)) for step in steps for new, _ in step.take]
-        frame = frame.selectExpr(*map(column, before), *moved, f"{REJECTED} as {space.rejected}")
+        frame = frame.selectExpr(*back, *moved, f"{REJECTED} as {space.rejected}")
     return frame
 
 

@@ -14,7 +14,7 @@ from spark_scoring.spec.wide import AsOf, Columns, Lookup, Step, WideTable, Wind
 from spark_scoring.wide.as_of import as_of_part
 from spark_scoring.wide.cells import add_by_cell
 from spark_scoring.wide.columns import add_columns, add_rules
-from spark_scoring.wide.frames import REJECTED, Given, Keeper, Keys, named, refusals_of
+from spark_scoring.wide.frames import REJECTED, Given, Keeper, Keys, keys_in, named, refusals_of
 from spark_scoring.wide.items import read_by
 from spark_scoring.wide.joint import Part, add_parts
 from spark_scoring.wide.lookup import add_lookup
@@ -59,6 +59,7 @@ def add_steps(frame: DataFrame, *, wide: WideTable, steps: Sequence[Step], given
     """
     contracts = dict.fromkeys(wide.table(step.table) for step in steps if not isinstance(step, Columns))
     known = checked_tables(given.frames, contracts=contracts)
+    given = replace(given, keys=keys_in(wide, given.keys))
     ready(frame.sparkSession)
     check_settings(frame.sparkSession, steps=steps, rules=wide.rules)
     meets = _Meets(wide=wide, known=known, given=given, limit=broadcast_limit(frame.sparkSession))
