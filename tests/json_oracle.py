@@ -193,7 +193,8 @@ def _timestamp(time_unit: str | None) -> Convert:
         if type(value) is not str:
             raise _WrongType
         try:
-            moment = datetime.fromisoformat(value)
+            day, *time = re.split("[Tt ]", value, maxsplit=1)
+            moment = datetime.fromisoformat("T".join([date.fromisoformat(day).isoformat(), *time]).replace("z", "Z"))
             return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
         except (ValueError, OverflowError):
             raise _WrongType from None

@@ -52,6 +52,13 @@ def lost_checkpoint(job: str, *, checkpoint: str, found: str | None) -> StateErr
     )
 
 
+def topics_left_out(job: str, *, topics: tuple[str, ...]) -> StateError:
+    return StateError(
+        f"{job}: its checkpoint goes on in {', '.join(topics)}, which the job no longer reads. Put it back, or leave "
+        f"unread what is not read yet. {_recover(job)}"
+    )
+
+
 def foreign_checkpoint(job: str, *, commit_id: str) -> StateError:
     return StateError(
         f"{job}: {commit_id} is in the output with other offsets than the checkpoint has: an edited or foreign "

@@ -38,7 +38,10 @@ def made_anew(plans: Sequence[Plan], takeovers: Mapping[int, Takeover]) -> list[
 
 
 def gaps(commits: Sequence[Commit], takeovers: Mapping[int, Takeover]) -> list[str]:
-    """Where a commit does not begin at the end of the one before, nor where a takeover let it."""
+    """Where a commit does not begin at the end of the one before, nor where a takeover let it.
+
+    A feed that was taken out of the job and came back begins anew: that it is not appended twice is told by its table.
+    """
     broken: list[str] = []
     until: dict[tuple[str, int], int] = {}
     events: dict[int, Plan | Takeover] = {**takeovers, **{c.entry.version: c.plan for c in commits}}
@@ -47,6 +50,7 @@ def gaps(commits: Sequence[Commit], takeovers: Mapping[int, Takeover]) -> list[s
             broken += _unexplained(event, until)
             until |= {(topic, p): end for topic, spans in event.ends.items() for p, end in spans.items()}
         elif isinstance(event.input, Offsets):
+            until = {place: end for place, end in until.items() if place[0] in event.input.ranges}
             for topic, spans in event.input.ranges.items():
                 for partition, (start, end) in spans.items():
                     expected = until.get((topic, partition), start)

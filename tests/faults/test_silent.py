@@ -116,6 +116,27 @@ def test_a_new_feed_whose_first_records_are_gone(arena: Arena) -> None:
     assert arena.holds()
 
 
+def test_a_feed_that_is_taken_out_of_the_job_and_put_back(begun: Arena) -> None:
+    fed, topic = begun.world, f"{begun.job.name}_arrivals"
+    landed = [Record(key=None, value=record(row), partition=1) for row in arrivals(7)]
+    produce(begun.broker.servers, topic, landed[:4])
+    begun.run()
+    tables = tuple(replace(table, feed=None) for table in fed.job.tables)
+    begun.world = replace(fed, job=replace(fed.job, tables=tables))
+    begun.send(30, 35)
+    with pytest.raises(StateError, match=rf"{topic}, which the job no longer reads.*spark-scoring recover"):
+        begun.run()
+    begun.recover()
+    begun.run()
+    assert not begun.damage() and begun.holds()
+    begun.world = fed
+    produce(begun.broker.servers, topic, landed[4:])
+    begun.run()
+
+    assert begun.fed_rows() == 7, "what was fed before is not fed again"
+    assert begun.holds()
+
+
 @pytest.mark.slow
 def test_a_record_that_spark_cannot_read_is_named_and_can_be_given_up(
     arenas: Callable[..., Arena],

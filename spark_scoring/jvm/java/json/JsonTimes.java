@@ -26,27 +26,16 @@ final class JsonTimes {
   static long instant(String text, boolean zoned) {
     JsonTimes reader = new JsonTimes(text);
     long micros = reader.date(reader.separator()) * DAY_US;
-    // between date and time stands any one character
     if (reader.at++ < text.length()) micros += reader.timeOfDay(zoned);
     if (micros < FIRST_US || micros > LAST_US) throw JsonFault.TYPE;
     return micros;
   }
 
-  /** Where the date ends. */
+  /** Where the date ends: at a `T`, as ISO 8601 has it, or a blank, as SQL has it. */
   private int separator() {
-    int n = text.length();
-    if (n < 7) throw JsonFault.TYPE;
-    if (n == 7) return 7;
-    if (text.charAt(4) == '-') {
-      if (text.charAt(5) != 'W') return 10;
-      if (n == 8 || text.charAt(8) != '-') return 8;
-      return n > 10 && digit(10) ? 8 : 10;
-    }
-    if (text.charAt(4) != 'W') return 8;
-    int end = 7;
-    while (end < n && digit(end)) end++;
-    if (end < 9) return end;
-    return end % 2 == 0 ? 7 : 8;
+    int end = 0;
+    while (end < text.length() && "Tt ".indexOf(text.charAt(end)) < 0) end++;
+    return end;
   }
 
   private boolean digit(int place) {
@@ -113,13 +102,13 @@ final class JsonTimes {
 
   private long timeOfDay(boolean zoned) {
     int zone = at;
-    while (zone < text.length() && "+-Z".indexOf(text.charAt(zone)) < 0) zone++;
+    while (zone < text.length() && "+-Zz".indexOf(text.charAt(zone)) < 0) zone++;
     long time = clock(zone);
     if (time >= DAY_US) throw JsonFault.TYPE;
     if (zone == text.length()) return time;
     if (!zoned) throw JsonFault.TYPE;
     char sign = text.charAt(at++);
-    if (sign == 'Z') {
+    if (sign == 'Z' || sign == 'z') {
       if (at != text.length()) throw JsonFault.TYPE;
       return time;
     }
