@@ -20,6 +20,7 @@ from sklearn.ensemble import (
     GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
+    IsolationForest,
     RandomForestClassifier,
     RandomForestRegressor,
     StackingClassifier,
@@ -33,6 +34,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
+from sklearn.svm import OneClassSVM
 
 from spark_scoring.errors import ConfigError, RunError
 from spark_scoring.models.blocks import BLOCK, score_blocks
@@ -67,10 +69,10 @@ REGRESSORS = [
 ROWS = wide_rows(BLOCK, seed=3)
 
 
-def saved(model: Pipeline, folder: Path) -> Any:
+def saved(model: Pipeline, folder: Path, *, output: str | None = None) -> Any:
     """The runtime's function for a model written with skops, and its features."""
     found = inputs_for(inputs_of(model), wide=WIDE, sample=ROWS)
-    spec = spec_of(matched(model), inputs=found, saved=save(model, folder, inputs=found, output=None))
+    spec = spec_of(matched(model), inputs=found, saved=save(model, folder, inputs=found, output=output))
     return load(folder, spec), found
 
 
@@ -104,6 +106,22 @@ def test_regressors(estimator: Any, tmp_path: Path) -> None:
     one_thread(model)
     assert bits(outputs.score) == bits(model.predict(to_pandas(ROWS)))
     assert set(texts(outputs)) == {None}
+
+
+@pytest.mark.parametrize("output", [None, "decision_function", "score_samples"])
+@pytest.mark.parametrize("detector", [IsolationForest(n_estimators=20, random_state=0), OneClassSVM()], ids=name_of)
+def test_outlier_detectors(detector: Any, output: str | None, tmp_path: Path) -> None:
+    model = make_pipeline(fitted(LinearRegression(), ROWS, classes=0)[0], detector).fit(to_pandas(ROWS))
+    predict, found = saved(model, tmp_path, output=output)
+    score = predict(found.sample).score
+    assert np.allclose(score, getattr(model, output or "predict")(to_pandas(ROWS)), rtol=1e-9, atol=0)
+    assert bits(score_blocks(found.sample.slice(7, 1), predict=predict, framed=()).score) == bits(score[7:8])
+    assert len(set(score.tolist())) > (2 if output else 1)
+
+
+def test_what_is_no_outlier_detector_has_no_such_output(tmp_path: Path) -> None:
+    inputs = inputs_for(("distance", "seats", "carrier"), wide=WIDE, sample=ROWS)
+    assert save(fitted(LogisticRegression(), ROWS), tmp_path, inputs=inputs, output="decision_function").output == ""
 
 
 @pytest.mark.parametrize("form", ["doubles", "frame", "sparse"])

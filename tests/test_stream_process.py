@@ -27,8 +27,9 @@ OUR_LINES = r"\S+: \d+ scored, \d+ rejected.*|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ IN
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("whole_group", [False, True], ids=["as Kubernetes", "as systemd and Airflow"])
 def test_sigterm_ends_it_in_order_and_the_next_start_continues(
-    spark: SparkSession, tmp_path: Path, broker: KafkaBroker
+    spark: SparkSession, tmp_path: Path, broker: KafkaBroker, whole_group: bool
 ) -> None:
     world = make_world(spark, tmp_path, servers=broker.servers)
     for kind in ("flights", "arrivals"):
@@ -39,7 +40,7 @@ def test_sigterm_ends_it_in_order_and_the_next_start_continues(
     log = tmp_path / "first.log"
     first = start(SUBMIT, "stream", job, log=log)
     wait_for(lambda: " scored, " in log.read_text() or first.poll() is not None)
-    first.send_signal(signal.SIGTERM)
+    (os.killpg if whole_group else os.kill)(first.pid, signal.SIGTERM)
     assert first.wait(timeout=120) == 0, log.read_text()
     wait_for(lambda: not group(first.pid))
     done = len(world.output("stream"))

@@ -3,7 +3,7 @@
 import importlib
 import pickle
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,8 @@ GREATEST_WINS = frozenset({
     "RandomForestClassifier",
 })  # fmt: skip
 NEAR_TIE = 1e-9
+# what outlier detectors say beside `predict`, which is 1 or -1
+ANOMALY = ("decision_function", "score_samples")
 # parts of scikit-learn's module names that hold no models, but what opens files and runs tests
 NO_MODELS = frozenset({"externals", "tests", "conftest", "_testing", "datasets", "callback"})
 
@@ -77,9 +79,17 @@ def save(model: Any, folder: Path, *, inputs: Inputs, output: str | None) -> Sav
         classes=classes,
         tolerance=tolerance_of(model),
         libraries=(*LIBRARIES, *_foreign(model), name),
+        output=str(output) if output in ANOMALY and _says(model, output) else "",
         flavor=("sklearn", conf),
         nan_texts=knows_nan_texts(model, _parts(model)),
     )
+
+
+def _says(model: Any, output: str) -> bool:
+    """Whether the model is an outlier detector with this score."""
+    from sklearn.base import is_outlier_detector
+
+    return bool(is_outlier_detector(model)) and hasattr(model, output)
 
 
 def _skops(model: Any) -> tuple[bytes | None, list[str]]:
@@ -176,18 +186,20 @@ def _predict(
         frame = doubles(batch) if as_doubles else frame_of(batch, spec.inputs, nan_texts=spec.nan_texts)
         inputs = frame if model.prepare is None else model.prepare.transform(frame)
         if not in_blocks:
-            return _asked(model.last, inputs, spec.classes)
+            return _asked(model.last, inputs, spec)
         if is_linear(model.last, inputs):
-            return _asked(decided(model.last), decisions(model.last, inputs), spec.classes)
-        return joined([_asked(model.last, block, spec.classes) for block in blocks_of(inputs)], rows=batch.num_rows)
+            return _asked(decided(model.last), decisions(model.last, inputs), spec)
+        return joined([_asked(model.last, block, spec) for block in blocks_of(inputs)], rows=batch.num_rows)
 
 
-def _asked(model: Any, inputs: Any, classes: tuple[str, ...]) -> Outputs:
-    return _classified(model, inputs, classes) if classes else _regressed(model, inputs)
+def _asked(model: Any, inputs: Any, spec: ModelSpec) -> Outputs:
+    if spec.classes:
+        return _classified(model, inputs, spec.classes)
+    return _regressed(getattr(model, spec.output or "predict"), inputs)
 
 
-def _regressed(model: Any, inputs: pd.DataFrame) -> Outputs:
-    score = np.asarray(model.predict(inputs), dtype=np.float64)
+def _regressed(predict: Callable[[Any], Any], inputs: pd.DataFrame) -> Outputs:
+    score = np.asarray(predict(inputs), dtype=np.float64)
     score = score[:, 0] if score.ndim == 2 and score.shape[1] == 1 else score
     return unlabelled(score)
 

@@ -61,8 +61,8 @@ def topics_of(job: Job) -> list[str]:
 def check(spark: SparkSession, job: Job, known: Standing) -> None:
     """Nothing, if output and state are this lane's, and the checkpoint may go on from where the ledger stands.
 
-    Raises: StateError: the checkpoint is lost or damaged, another one stands in its place, it goes on in a topic that
-    the job no longer reads, or the ledger's log has expired.
+    Raises: StateError: the checkpoint is lost or damaged, another one stands in its place, or the ledger's log has
+    expired.
     """
     owner.check_lane(spark, job, known)
     if known.begun:
@@ -74,6 +74,13 @@ def check(spark: SparkSession, job: Job, known: Standing) -> None:
     if known.begun and query != known.generation and protected("checkpoint"):
         raise errors.lost_checkpoint(job.path, checkpoint=checkpoint_of(job), found=query)
     checkpoint.check(spark, checkpoint_of(job), job=job.path)
+
+
+def check_left_out(spark: SparkSession, job: Job) -> None:
+    """Nothing, if the job still reads all topics in which its own checkpoint goes on.
+
+    Raises: StateError.
+    """
     there = checkpoint.reached(spark, checkpoint_of(job), job=job.path) or {}
     if left_out := tuple(sorted(there.keys() - {*topics_of(job)})):
         raise errors.topics_left_out(job.path, topics=left_out)

@@ -89,6 +89,7 @@ def _fit(spark: SparkSession, job: Job, *, stop: threading.Event, patience: time
     wide = inputs.one_wide(models.models)
     check.analyse(spark, job, models.models, target=target)
     owner.check(spark, job, known, topics=generation.topics_of(job))
+    generation.check_left_out(spark, job)
     fed = feeds.feeds_of(spark, job, wide)
     for feed in fed:
         before = fed_tables.as_read(known, feed.table.name)
