@@ -9,6 +9,7 @@ import pandas as pd
 
 from spark_scoring.models.compiled.draft import Cell, Draft, Level, NotCompiled, Number, Text
 from spark_scoring.models.compiled.operations import Numbers
+from spark_scoring.models.describe import is_nan
 
 UNKNOWN = "\ufffdunknown"
 
@@ -55,7 +56,7 @@ def _code(draft: Draft, cell: Cell, known: list[Any]) -> int:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and bool(np.isnan(value)))
+    return value is None or is_nan(value)
 
 
 def _unknown(known: list[Any]) -> Any:
