@@ -20,7 +20,6 @@ from spark_scoring.spec.plan import Interval, Plan, iso
 from spark_scoring.spec.wide import Step, WideTable
 from spark_scoring.watch.found import Asked, Found, found_row
 from spark_scoring.wide import StepStrategy, strategies, transform
-from spark_scoring.wide.frames import keys_in
 from spark_scoring.wide.met import Match, match_of, with_matches
 from spark_scoring.wide.prune import steps_read
 
@@ -135,9 +134,9 @@ class _Finished:
         needed = frozenset(output.feature_names(models))
         read, tables = steps_read(wide, needed=needed), found.tables.frames(spark)
         # without the record, whose timestamp may be one that Python cannot hold, and what only others read of the rows
-        rows, keys = found.rows.drop("__source", "__raw", *wide.columns_added()), keys_in(wide, reach.keys)
-        finished = transform(wide, rows, tables, needed=needed, within=reach.times, keys=keys)
-        met = with_matches(finished, tables, wide=wide, steps=read, within=reach.times, keys=keys)
+        rows = found.rows.drop("__source", "__raw", *wide.columns_added())
+        finished = transform(wide, rows, tables, needed=needed, within=reach.times, keys=reach.keys)
+        met = with_matches(finished, tables, wide=wide, steps=read, within=reach.times, keys=reach.keys)
         (row,) = met.toArrow().to_pylist()
         return _Finished(
             wide=wide,

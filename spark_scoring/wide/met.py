@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from spark_scoring.spec.wide import AsOf, Column, Columns, Lookup, Rows, Step, WideTable, Window
-from spark_scoring.wide.frames import REJECTED, Keys, column, named
+from spark_scoring.wide.frames import REJECTED, Keys, column, keys_in, named
 from spark_scoring.wide.transform import transform
 
 # a lookup knows no time: a row outside `time_range` hits as any other
@@ -65,13 +65,14 @@ def with_matches(
 
     No job is run; `within` and `keys` as in `transform`.
     """
+    of_rows = keys_in(wide, keys or {})
     joins = [(i, step) for i, step in enumerate(steps) if not isinstance(step, Columns)]
     on = [named(column(left), _key(i, j)) for i, step in joins for j, (left, _) in enumerate(step.on)]
     types = {found.name.lower(): found.dataType.simpleString() for found in finished.schema}
     frame = finished.selectExpr("struct(*) as wide", f"{column(wide.rows.time)} as at", *on)
     for i, step in joins:
         given = {_key(i, j): types[left.lower()] for j, (left, _) in enumerate(step.on)}
-        known = {_key(i, j): keys[left.lower()] for j, (left, _) in enumerate(step.on) if keys and left.lower() in keys}
+        known = {_key(i, j): of_rows[left.lower()] for j, (left, _) in enumerate(step.on) if left.lower() in of_rows}
         asked = _asked(step, i, wide=wide, given=given)
         met = transform(asked, frame, tables, within=within, keys=known)
         frame = met.selectExpr(*map(column, frame.columns), f"{_says(step, i, wide=wide)} as match_{i}")
